@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+/** Text of one error: `{name}` gaps are filled from the error's parameters. */
+export interface ErrorText {
+  message: string;
+  /** What the reader can do next. */
+  hint: string;
+  /** Whether the same call may succeed later without a change. */
+  retryable?: boolean;
+  /** Exit code of the command line; 1 when absent. */
+  exit?: 2 | 3 | 4 | 5;
+}
+
+const general = {
+  internal: {
+    message: 'Unexpected error: {reason}',
+    hint: 'This is a fault of the bridge; its log says more.'
+  },
+  cancelled: { message: 'Cancelled.', hint: '' },
+  timeout: {
+    message: '{what} did not finish within {limit}.',
+    hint: 'It goes on in the cluster. Look with "%bento status", or wait longer with --timeout.',
+    exit: 3
+  },
+  invalidParams: {
+    message: '{field}: {reason}',
+    hint: 'Correct {field} and try again.',
+    exit: 2
+  },
+  helloFirst: {
+    message: 'The first message of a connection must be "hello".',
+    hint: ''
+  },
+  notFound: { message: '{what} does not exist.', hint: '{hint}' }
+} satisfies Record<string, ErrorText>;
+
+const store = {
+  storeMissing: {
+    message: 'There is no BentoML store at {home}.',
+    hint: 'Build a bento first, or set BENTOML_HOME to the folder that holds "bentos".'
+  },
+  bentoNotFound: {
+    message: 'There is no bento {tag} in {home}.',
+    hint: 'Known: {known}'
+  },
+  bentoUnreadable: {
+    message: 'The bento at {path} cannot be read: {reason}',
+    hint: 'Build it again, or remove that folder.'
+  },
+  invalidTag: {
+    message: '"{tag}" is not a bento tag: {reason}',
+    hint: 'A tag is name:version, both of letters, digits, ".", "_" and "-", at most 63 characters each.',
+    exit: 2
+  },
+  modelMissing: {
+    message: 'The bento {tag} needs the model {model}, which is not in {home}.',
+    hint: 'Import or train the model again, then build the bento anew.'
+  }
+} satisfies Record<string, ErrorText>;
+
+const storage = {
+  destinationMissing: {
+    message: 'No S3 destination is set.',
+    hint: 'Give --to s3://bucket/prefix, or set JUPYTERLAB_BENTO_S3_URL.',
+    exit: 2
+  },
+  destinationInvalid: {
+    message: '"{url}" is not an S3 destination: {reason}',
+    hint: 'Write s3://bucket/prefix.',
+    exit: 2
+  },
+  endpointInvalid: {
+    message: '"{endpoint}" is not an S3 endpoint: {reason}',
+    hint: 'Write it with its scheme, for instance http://minio-service.kubeflow:9000.',
+    exit: 2
+  },
+  builderEndpointLoopback: {
+    message:
+      'The S3 endpoint {endpoint} is a loopback address: the image builder runs in another pod and cannot reach it.',
+    hint: 'Set JUPYTERLAB_BENTO_BUILDER_S3_ENDPOINT to the address that pods of the cluster use.',
+    exit: 2
+  },
+  s3Credentials: {
+    message: 'No S3 credentials were found: {reason}',
+    hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the notebook a role or a profile.'
+  },
+  s3Denied: {
+    message:
+      'S3 refused {action} on {location}: {s3Code} (request {requestId}).',
+    hint: 'The credentials in use may not {action} there. Ask for that right, or choose another destination.',
+    exit: 4
+  },
+  s3NoSuchBucket: {
+    message: 'The bucket {bucket} does not exist at {endpoint}.',
+    hint: 'Check the destination; buckets are never created here.'
+  },
+  s3Failed: {
+    message:
+      'S3 failed at {action} on {location}: {s3Code} {reason} (request {requestId}).',
+    hint: 'Try again; if it stays, show this text to whoever runs the object store.',
+    retryable: true
+  },
+  s3Unreachable: {
+    message: 'The S3 endpoint {endpoint} does not answer: {reason}',
+    hint: 'Check the address and the network.',
+    retryable: true
+  },
+  sourceChanged: {
+    message: '{path} changed while it was being exported.',
+    hint: 'Nothing was kept. Export again when nothing writes to it.',
+    retryable: true
+  },
+  exportLength: {
+    message: '{location} holds {actual} bytes, {expected} were sent.',
+    hint: 'The object was removed. Export again.',
+    retryable: true
+  }
+} satisfies Record<string, ErrorText>;
+
+const cluster = {
+  noCluster: {
+    message: 'No Kubernetes cluster is configured.',
+    hint: 'Run in a pod with a service account, or set KUBECONFIG.',
+    exit: 5
+  },
+  clusterUnreachable: {
+    message: 'The API server {server} does not answer: {reason}',
+    hint: 'It is tried again by itself. Check the network or the address in the kubeconfig.',
+    retryable: true,
+    exit: 5
+  },
+  credentialFailed: {
+    message: 'The cluster credentials cannot be used: {reason}',
+    hint: 'Check the kubeconfig or the service account token.',
+    exit: 5
+  },
+  unauthorized: {
+    message: 'The API server does not accept the credentials (401).',
+    hint: 'The token has expired or is for another cluster.',
+    exit: 4
+  },
+  forbidden: {
+    message: 'Not allowed to {verb} {resource} in namespace {namespace}.',
+    hint: 'Ask an administrator for that right; deploy/rbac.yaml holds the roles that are needed.',
+    exit: 4
+  },
+  missingRights: {
+    message: 'Rights are missing in namespace {namespace}: {rights}.',
+    hint: 'Ask an administrator to apply deploy/rbac.yaml.',
+    exit: 4
+  },
+  crdMissing: {
+    message: '{crd} is not installed in this cluster.',
+    hint: 'Ask an administrator to install the Yatai operators ({group}).'
+  },
+  noNamespace: {
+    message: 'No namespace is known.',
+    hint: 'Give --namespace, or set JUPYTERLAB_BENTO_NAMESPACE.',
+    exit: 2
+  },
+  apiRejected: {
+    message: 'The API server refused {verb} of {object}: {reason}',
+    hint: 'Correct what it names and try again.'
+  },
+  apiConflict: {
+    message: '{object} was changed by someone else meanwhile.',
+    hint: 'Try again to use the newest version.',
+    retryable: true
+  },
+  nameInvalid: {
+    message: 'The name "{name}" cannot be used: {reason}',
+    hint: 'Give another one with --name: lower-case letters, digits and "-", a letter first, at most {limit} characters.',
+    exit: 2
+  },
+  quantityInvalid: {
+    message: '{field}: "{value}" is not a Kubernetes quantity: {reason}',
+    hint: 'Write for instance 500m for half a CPU and 1Gi for a gibibyte.',
+    exit: 2
+  },
+  replicasInvalid: {
+    message: '{field}: {reason}',
+    hint: 'Give a minimum of at least 1 and a maximum that is not below it.',
+    exit: 2
+  },
+  unknownRunner: {
+    message: 'The bento {tag} has no runner "{runner}".',
+    hint: 'Its runners: {known}',
+    exit: 2
+  },
+  nameCollision: {
+    message:
+      '{object} exists already and does not belong to a BentoDeployment of ours; the operator would overwrite it.',
+    hint: 'Choose another name with --name.'
+  },
+  notOurs: {
+    message: '{object} exists and was not made here.',
+    hint: 'Choose another name with --name, or delete it first.'
+  },
+  sameTagOtherContent: {
+    message:
+      'The tag {tag} was deployed before with other content; the operator would silently serve the old image.',
+    hint: 'Build the bento again, so that it gets a new version.'
+  },
+  quotaExceeded: {
+    message: 'The quota {quota} leaves too little: {reason}',
+    hint: 'Ask for fewer resources or replicas, or delete a deployment that is not needed.'
+  }
+} satisfies Record<string, ErrorText>;
+
+const chain = {
+  notPickedUp: {
+    message:
+      'No operator has picked up {object} within {seconds} s. It may not watch namespace {namespace}, be down, or be busy.',
+    hint: 'Ask an administrator whether the Yatai operators run and watch this namespace.'
+  },
+  buildFailed: {
+    message: 'The image build of {tag} failed: {reason}',
+    hint: '{action}'
+  },
+  deployFailed: {
+    message: 'The deployment {name} failed: {reason}',
+    hint: '{action}'
+  },
+  deploymentDeleted: {
+    message: 'The deployment {name} was deleted meanwhile.',
+    hint: ''
+  }
+} satisfies Record<string, ErrorText>;
+
+const reach = {
+  serviceNotReady: {
+    message: 'No pod of {name} is ready to answer: {reason}',
+    hint: 'Look with "%bento status {name}".',
+    retryable: true
+  },
+  serviceUnreachable: {
+    message: '{name} does not answer: {reason}',
+    hint: 'Look with "%bento status {name}".',
+    retryable: true
+  },
+  requestTimeout: {
+    message: '{name} did not answer within {limit}.',
+    hint: 'Wait longer with --timeout.',
+    retryable: true,
+    exit: 3
+  },
+  forwardForbidden: {
+    message: 'Not allowed to forward ports to pods in namespace {namespace}.',
+    hint: 'Ask an administrator for "get" and "create" on pods/portforward.',
+    exit: 4
+  },
+  forwardFailed: {
+    message: 'The port-forward to {pod} failed: {reason}',
+    hint: 'The next request opens a new one.',
+    retryable: true
+  },
+  portTaken: {
+    message: 'Port {port} is taken on this machine.',
+    hint: 'Leave the port out to get a free one.',
+    exit: 2
+  },
+  requestFailed: {
+    message: '{name} answered {status} to {method} {path}: {reason}',
+    hint: '{action}'
+  },
+  tooLarge: {
+    message: '{what} is {size} bytes, at most {limit} are possible here.',
+    hint: '{action}'
+  }
+} satisfies Record<string, ErrorText>;
+
+/** Every error that a user can meet, by code. */
+export const ERROR_TEXTS = {
+  ...general,
+  ...store,
+  ...storage,
+  ...cluster,
+  ...chain,
+  ...reach
+} as Record<
+  | keyof typeof general
+  | keyof typeof store
+  | keyof typeof storage
+  | keyof typeof cluster
+  | keyof typeof chain
+  | keyof typeof reach,
+  ErrorText
+>;
+
+/** Code of an error. */
+export type ErrorCode = keyof typeof ERROR_TEXTS;
