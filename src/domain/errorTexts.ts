@@ -134,6 +134,22 @@ const cluster = {
     hint: 'Check the kubeconfig or the service account token.',
     exit: 5
   },
+  kubeconfigInvalid: {
+    message: 'The kubeconfig {path} cannot be used: {reason}',
+    hint: 'Correct it, or set KUBECONFIG to another one.',
+    exit: 5
+  },
+  contextMissing: {
+    message: 'The kubeconfig {path} {reason}',
+    hint: 'Choose a context with "kubectl config use-context NAME". It holds: {contexts}',
+    exit: 5
+  },
+  execPluginMissing: {
+    message:
+      'The kubeconfig gets the credentials of user {user} from the program "{command}", which is not found.',
+    hint: 'Install it, or add its folder to PATH, which is {path}',
+    exit: 5
+  },
   unauthorized: {
     message: 'The API server does not accept the credentials (401).',
     hint: 'The token has expired or is for another cluster.',
