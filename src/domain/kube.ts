@@ -11,6 +11,7 @@ export interface Metadata {
   creationTimestamp: string;
   deletionTimestamp?: string;
   labels: Record<string, string>;
+  /** Without the long ones that other tools leave for themselves, such as `banzaicloud.com/last-applied`. */
   annotations: Record<string, string>;
   ownerReferences: { kind: string; name: string; uid: string }[];
 }
@@ -21,7 +22,10 @@ export interface Condition {
   status: string;
   reason?: string;
   message?: string;
+  /** When `status` changed last; one-second resolution. */
   lastTransitionTime?: string;
+  /** When `reason` or `status` changed last; only Deployments have it. */
+  lastUpdateTime?: string;
 }
 
 /** `resources.yatai.ai/v1alpha1` BentoRequest, kept fields. */
@@ -46,7 +50,12 @@ export interface BentoObject {
 /** `serving.yatai.ai/v2alpha1` BentoDeployment, kept fields. */
 export interface BentoDeployment {
   metadata: Metadata;
-  spec: { bento: string; runners: { name: string }[] };
+  spec: {
+    bento: string;
+    /** `autoscaling.minReplicas` of the API server. */
+    minReplicas?: number;
+    runners: { name: string; minReplicas?: number }[];
+  };
   conditions: Condition[];
 }
 
@@ -95,9 +104,13 @@ export interface Pod {
 /** `apps/v1` Deployment, kept fields. */
 export interface DeploymentObject {
   metadata: Metadata;
+  /** `spec.replicas`: wanted. */
   replicas: number;
+  /** Image of the container `main`. */
   image?: string;
   observedGeneration: number;
+  /** `status.replicas`: pods of all revisions, so more than `updatedReplicas` while old ones are left. */
+  totalReplicas: number;
   updatedReplicas: number;
   readyReplicas: number;
   availableReplicas: number;
