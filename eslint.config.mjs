@@ -87,7 +87,7 @@ export default tseslint.config(
     files: ['src/domain/**/*.ts'],
     ignores: ['**/*.spec.ts'],
     rules: forbid(
-      '^(?!\\./|\\.\\./protocol(/|$)|js-yaml$)',
+      '^(?!\\./|\\.\\./protocol(/|$)|js-yaml$|@noble/hashes/sha2\\.js$)',
       'src/domain is pure: no I/O, usable in the browser and in the bridge.'
     )
   },

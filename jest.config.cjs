@@ -15,7 +15,7 @@ const shared = {
   testEnvironment: 'node',
   transform,
   transformIgnorePatterns: [
-    '/node_modules/(?!(@kubernetes/client-node|openid-client|oauth4webapi|jose|vscode-jsonrpc)/)'
+    '/node_modules/(?!(@kubernetes/client-node|openid-client|oauth4webapi|jose|vscode-jsonrpc|@noble/hashes)/)'
   ],
   modulePathIgnorePatterns: ['<rootDir>/build', '<rootDir>/dist']
 };
