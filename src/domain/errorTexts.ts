@@ -193,6 +193,21 @@ const cluster = {
     hint: 'Write for instance 500m for half a CPU and 1Gi for a gibibyte.',
     exit: 2
   },
+  resourcesInvalid: {
+    message: '{field}: {reason}',
+    hint: 'Write for instance 500m for half a CPU and 1Gi for a gibibyte; a limit may not be below its request.',
+    exit: 2
+  },
+  runnerNameInvalid: {
+    message:
+      'The runner name "{runner}" of the bento {tag} cannot be a Kubernetes label: letters, digits, ".", "_" and "-", at most {limit} characters.',
+    hint: 'Give the runner another name in the service and build the bento again.'
+  },
+  bentoExists: {
+    message:
+      'A Bento {name} exists already for the tag {tag}, with the image {image}.',
+    hint: 'Deploy that image with --image, or delete that Bento first: kubectl delete bento {name}'
+  },
   replicasInvalid: {
     message: '{field}: {reason}',
     hint: 'Give a minimum of at least 1 and a maximum that is not below it.',
@@ -285,6 +300,55 @@ const reach = {
   }
 } satisfies Record<string, ErrorText>;
 
+/** What can go wrong between a client on this machine and the bridge. */
+const local = {
+  usage: { message: '{reason}', hint: '{usage}', exit: 2 },
+  dataInvalid: { message: '{reason}', hint: '{action}', exit: 2 },
+  nodeMissing: {
+    message: 'Node.js was not found: {reason}',
+    hint: 'Install Node.js 20 or newer ("pip install jupyterlab-bento[node]" brings one), or set JUPYTERLAB_BENTO_NODE to its path.',
+    exit: 5
+  },
+  nodeTooOld: {
+    message: '{path} is Node.js {version}; version 20 or newer is needed.',
+    hint: 'Install a newer one ("pip install jupyterlab-bento[node]" brings one), or set JUPYTERLAB_BENTO_NODE to its path.',
+    exit: 5
+  },
+  bridgeMissing: {
+    message: 'The installation lacks the bridge: {path} does not exist.',
+    hint: 'Install the package again ("pip install --force-reinstall jupyterlab-bento"); in a source folder run "npm run build".',
+    exit: 5
+  },
+  bridgeStartFailed: {
+    message: 'The bridge did not start: {reason}',
+    hint: 'The whole log is in {log}.',
+    exit: 5
+  },
+  bridgeLost: {
+    message: 'The bridge ended during {method}: {reason}',
+    hint: 'A new one starts with the next command. Look what was done before you repeat it.',
+    retryable: true,
+    exit: 5
+  },
+  bridgeVersion: {
+    message:
+      'The running bridge ({bridge}) and this client ({client}) do not fit together.',
+    hint: '{remedy}',
+    exit: 5
+  },
+  runtimeUnsafe: {
+    message: '{path} cannot be trusted: {reason}',
+    hint: 'Remove it, or set JUPYTER_RUNTIME_DIR to a folder of your own.',
+    exit: 5
+  },
+  confirmationNeeded: {
+    message: 'Nobody can be asked here whether to delete {name}.',
+    hint: 'Give --yes to delete without a question.',
+    exit: 2
+  },
+  notConfirmed: { message: 'Nothing was deleted.', hint: '' }
+} satisfies Record<string, ErrorText>;
+
 /** Every error that a user can meet, by code. */
 export const ERROR_TEXTS = {
   ...general,
@@ -292,14 +356,16 @@ export const ERROR_TEXTS = {
   ...storage,
   ...cluster,
   ...chain,
-  ...reach
+  ...reach,
+  ...local
 } as Record<
   | keyof typeof general
   | keyof typeof store
   | keyof typeof storage
   | keyof typeof cluster
   | keyof typeof chain
-  | keyof typeof reach,
+  | keyof typeof reach
+  | keyof typeof local,
   ErrorText
 >;
 
