@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writes jupyterlab_bento/protocol.json: the JSON Schema of every message and the
-// exit code of every error, for clients that are not written in TypeScript.
+// text, hint and exit code of every error, for clients that are not written in TypeScript.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
@@ -35,9 +35,7 @@ async function describe(): Promise<string> {
     snapshotChunk: schema(snapshotChunk),
     storeRows: schema(storeRows),
     error: schema(errorData),
-    exits: Object.fromEntries(
-      Object.entries(ERROR_TEXTS).map(([code, { exit }]) => [code, exit ?? 1])
-    )
+    errors: ERROR_TEXTS
   };
   return format(JSON.stringify(document), { parser: 'json' });
 }
