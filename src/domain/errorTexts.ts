@@ -39,6 +39,10 @@ const store = {
     message: 'There is no BentoML store at {home}.',
     hint: 'Build a bento first, or set BENTOML_HOME to the folder that holds "bentos".'
   },
+  storeUnreadable: {
+    message: 'The BentoML store at {home} cannot be read: {reason}',
+    hint: 'Check the rights of that folder, or set BENTOML_HOME to another one.'
+  },
   bentoNotFound: {
     message: 'There is no bento {tag} in {home}.',
     hint: 'Known: {known}'
@@ -55,6 +59,10 @@ const store = {
   modelMissing: {
     message: 'The bento {tag} needs the model {model}, which is not in {home}.',
     hint: 'Import or train the model again, then build the bento anew.'
+  },
+  notExportable: {
+    message: '{path} cannot be exported: {reason}',
+    hint: 'Remove it or put a copy of what it stands for in its place, then build the bento again.'
   }
 } satisfies Record<string, ErrorText>;
 
@@ -83,6 +91,10 @@ const storage = {
   s3Credentials: {
     message: 'No S3 credentials were found: {reason}',
     hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the notebook a role or a profile.'
+  },
+  s3RegionMissing: {
+    message: 'No AWS region is known for {location}.',
+    hint: 'Set AWS_REGION to the region of the bucket.'
   },
   s3Denied: {
     message:
@@ -289,6 +301,10 @@ const reach = {
     message: 'Port {port} is taken on this machine.',
     hint: 'Leave the port out to get a free one.',
     exit: 2
+  },
+  tooManyForwards: {
+    message: '{limit} forwards are open, more are not possible.',
+    hint: 'Close one first; "%bento forward" without a name lists them.'
   },
   requestFailed: {
     message: '{name} answered {status} to {method} {path}: {reason}',
