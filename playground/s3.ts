@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-import {
-  CreateBucketCommand,
-  PutBucketPolicyCommand,
-  S3Client
-} from '@aws-sdk/client-s3';
 
 import type { ServerContext } from './control-plane';
 import { newSecret, s3HealthPath } from './control-plane';
@@ -90,18 +85,32 @@ export async function prepareS3(
       ADMIN_SECRET_KEY: s3Root.secret
     }
   });
+  await makeBucket(endpoint, s3Root, bucketPolicy(keys.access, namespace));
+  return keys;
+}
+
+async function makeBucket(
+  endpoint: string,
+  root: S3Keys,
+  policy: string
+): Promise<void> {
+  // Only here: it takes longer to load than everything else that a look at the status needs.
+  const { CreateBucketCommand, PutBucketPolicyCommand, S3Client } =
+    await import('@aws-sdk/client-s3');
+  // It would warn about Node 20 on every start.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const client = new S3Client({
     endpoint,
     region: s3Region,
     forcePathStyle: true,
-    credentials: { accessKeyId: s3Root.access, secretAccessKey: s3Root.secret }
+    credentials: { accessKeyId: root.access, secretAccessKey: root.secret }
   });
   try {
     await client.send(new CreateBucketCommand({ Bucket: s3Bucket }));
-    const Policy = bucketPolicy(keys.access, namespace);
-    await client.send(new PutBucketPolicyCommand({ Bucket: s3Bucket, Policy }));
+    await client.send(
+      new PutBucketPolicyCommand({ Bucket: s3Bucket, Policy: policy })
+    );
   } finally {
     client.destroy();
   }
-  return keys;
 }
