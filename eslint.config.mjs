@@ -114,7 +114,7 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.cjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', jest: 'readonly' } },
     ...tseslint.configs.disableTypeChecked
   }
 );

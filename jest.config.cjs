@@ -35,7 +35,7 @@ module.exports = {
       ...shared,
       displayName: 'cluster',
       testMatch: ['<rootDir>/cluster-tests/**/*.spec.ts'],
-      testTimeout: 180000
+      setupFilesAfterEnv: ['<rootDir>/cluster-tests/setup.cjs']
     }
   ]
 };

@@ -12,7 +12,7 @@ const tsx = file => ['--import', 'tsx', file];
 const tasks = {
   build: () => ['scripts/build.mjs'],
   demo: () => tsx('playground/demo.ts'),
-  playground: () => tsx('playground/cli.ts'),
+  playground: () => tsx('playground/main.ts'),
   protocol: () => tsx('scripts/protocol.ts'),
   bench: ([name]) => tsx(`bench/${name}.ts`),
   test: () => ['scripts/test.mjs']

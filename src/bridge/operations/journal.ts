@@ -57,25 +57,37 @@ export class Journal {
   private readonly own = new Set<string>();
   private readonly heartbeat: NodeJS.Timeout;
 
-  constructor(private readonly folder: string) {
+  constructor(
+    private readonly folder: string,
+    private readonly log: (entry: Record<string, unknown>) => void
+  ) {
     this.heartbeat = setInterval(() => void this.touch(), HEARTBEAT_MS);
     this.heartbeat.unref();
   }
 
-  /** Writes or replaces an entry. Group-readable, since user ids change between pods. */
+  /**
+   * Writes or replaces an entry. Group-readable, since user ids change between
+   * pods. A full disk is logged and stops nothing: the operation goes on, only
+   * a later life would not know of it.
+   */
   async write(entry: JournalEntry): Promise<void> {
-    await mkdir(this.folder, { recursive: true, mode: 0o770 });
     const path = this.path(entry.id);
     const stored: Stored = { ...entry, owner: this.owner };
-    await writeFile(`${path}.new`, JSON.stringify(stored), { mode: 0o660 });
-    await rename(`${path}.new`, path);
-    this.own.add(entry.id);
+    try {
+      await mkdir(this.folder, { recursive: true, mode: 0o770 });
+      await writeFile(`${path}.new`, JSON.stringify(stored), { mode: 0o660 });
+      await rename(`${path}.new`, path);
+      this.own.add(entry.id);
+    } catch (error) {
+      this.log({ journal: entry.id, error: String(error) });
+    }
   }
 
   /** Forgets an entry whose operation has ended. */
   async remove(id: string): Promise<void> {
-    this.own.delete(id);
-    await rm(this.path(id), { force: true });
+    if (this.own.delete(id)) {
+      await rm(this.path(id), { force: true });
+    }
   }
 
   /** Takes over the entries of bridges that are dead; of several bridges only one gets each. */
