@@ -102,6 +102,17 @@ const storage = {
     hint: 'The credentials in use may not {action} there. Ask for that right, or choose another destination.',
     exit: 4
   },
+  s3CredentialsRefused: {
+    message:
+      'S3 at {endpoint} does not accept the credentials: {s3Code} (request {requestId}).',
+    hint: 'They have expired or are for another server. Renew them, then restart the Jupyter server so that it sees them.',
+    exit: 4
+  },
+  s3ClockSkew: {
+    message:
+      'S3 refused the request because the clocks are {minutes} minutes apart (request {requestId}).',
+    hint: 'Set the clock of this machine.'
+  },
   s3NoSuchBucket: {
     message: 'The bucket {bucket} does not exist at {endpoint}.',
     hint: 'Check the destination; buckets are never created here.'
