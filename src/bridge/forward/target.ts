@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-3-Clause
+import type * as http from 'node:http';
+import { BentoError } from '../../domain/errors';
+import type { BentoDeployment, Snapshot } from '../../domain/kube';
+import {
+  findDeployment,
+  type ServicePod,
+  servicePods
+} from '../../domain/servicePods';
+import { KeptAgent } from './keptAgent';
+import { type ApiConnection, openTunnel, type Tunnel } from './tunnel';
+
+/** What is watched of one namespace, as far as forwarding needs it. */
+export interface NamespaceView {
+  /** Keeps the watch running until the returned function is called. */
+  acquire(): () => void;
+  /** Resolves when the snapshot is complete. */
+  synced(): Promise<void>;
+  snapshot(): Snapshot;
+  onChange(changed: () => void): () => void;
+}
+
+/** Of which deployment, and how it is reached. */
+export interface TargetOptions {
+  namespace: string;
+  name: string;
+  connection: ApiConnection;
+  apiAgent: http.Agent;
+  view: NamespaceView;
+}
+
+interface Spare {
+  podUid: string;
+  tunnel: Promise<Tunnel>;
+  expires: NodeJS.Timeout;
+}
+
+const SYNC_TIMEOUT_MS = 10_000;
+
+/** Below the minute after which load balancers cut silent connections. */
+const SPARE_MS = 30_000;
+
+/** For how long a pod that broke a connection is the last choice. */
+const SUSPICION_MS = 5000;
+
+const MAX_TRIES = 3;
+
+/**
+ * One deployment as the far end of tunnels.
+ *
+ * Each connection goes to a pod that is picked anew, so that a deployment
+ * outlives its pods; a kept connection or a spare to a pod that the Service no
+ * longer stands for is closed. The namespace is watched only while there are
+ * tunnels, requests or listeners.
+ */
+export class Target {
+  /** Sends HTTP requests through tunnels and keeps them for the next request. */
+  readonly agent = new KeptAgent(() => this.connect());
+
+  private readonly tunnels = new Set<Tunnel>();
+  private readonly suspects = new Map<string, number>();
+  private spare?: Spare;
+  private holds = 0;
+  private unwatch: (() => void) | undefined;
+  private closed = false;
+
+  constructor(private readonly options: TargetOptions) {}
+
+  /**
+   * Keeps the namespace watched until the returned function is called.
+   * @param changed is called at each change of the namespace meanwhile.
+   */
+  hold(changed?: () => void): () => void {
+    const { view } = this.options;
+    if (this.holds++ === 0) {
+      const release = view.acquire();
+      const stop = view.onChange(() => this.review());
+      this.unwatch = () => {
+        stop();
+        release();
+      };
+    }
+    const stop = changed && view.onChange(changed);
+    let held = true;
+    return () => {
+      if (held) {
+        held = false;
+        stop?.();
+        if (--this.holds === 0) {
+          this.unwatch?.();
+        }
+      }
+    };
+  }
+
+  /**
+   * The pods that could answer now.
+   * @throws BentoError `notFound`, `serviceNotReady`, `clusterUnreachable`.
+   */
+  async pods(): Promise<ServicePod[]> {
+    const release = this.hold();
+    try {
+      await this.synced();
+      return servicePods(this.options.view.snapshot(), this.options.name);
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * The BentoDeployment as it is now.
+   * @throws BentoError `notFound`, `clusterUnreachable`.
+   */
+  async deployment(): Promise<BentoDeployment> {
+    const release = this.hold();
+    try {
+      await this.synced();
+      return findDeployment(this.options.view.snapshot(), this.options.name);
+    } finally {
+      release();
+    }
+  }
+
+  /** Whether a BentoDeployment of that uid is there, as far as the watch has told. */
+  has(uid: string): boolean {
+    return this.options.view
+      .snapshot()
+      .bentoDeployments.some(({ metadata }) => metadata.uid === uid);
+  }
+
+  /**
+   * Opens a connection to a ready pod: the spare if it fits, else a new tunnel;
+   * a pod that cannot be reached is passed over for the next one.
+   *
+   * @throws BentoError of {@link pods} and of {@link openTunnel}.
+   */
+  async connect(): Promise<Tunnel> {
+    const release = this.hold();
+    try {
+      const tried = new Set<string>();
+      for (;;) {
+        const [pod] = this.order(await this.pods()).filter(
+          ({ uid }) => !tried.has(uid)
+        );
+        if (!pod) {
+          throw this.notReady('its pods have just gone.');
+        }
+        try {
+          const tunnel = (await this.takeSpare()) ?? (await this.openTo(pod));
+          this.refill();
+          return tunnel;
+        } catch (error) {
+          tried.add(pod.uid);
+          if (!isPodFault(error) || tried.size >= MAX_TRIES) {
+            throw error;
+          }
+        }
+      }
+    } finally {
+      release();
+    }
+  }
+
+  /** Opens a spare tunnel so that the next connection need not wait. Never rejects. */
+  async prepare(): Promise<void> {
+    const release = this.hold();
+    try {
+      await this.pods();
+      this.refill();
+      await this.spare?.tunnel;
+    } catch {
+      // The connection that needs it will fail with the reason.
+    } finally {
+      release();
+    }
+  }
+
+  /** Makes a pod the last choice for a while and closes what leads to it idly. */
+  suspect(podUid: string): void {
+    this.suspects.set(podUid, performance.now());
+    this.drop(uid => uid === podUid);
+  }
+
+  /** Takes the suspicion off a pod that has answered. */
+  trust(podUid: string): void {
+    this.suspects.delete(podUid);
+  }
+
+  /** Closes every tunnel; requests that are under way fail. */
+  close(): void {
+    this.closed = true;
+    this.dropSpare();
+    this.agent.destroy();
+    for (const tunnel of this.tunnels) {
+      tunnel.destroy();
+    }
+  }
+
+  private async synced(): Promise<void> {
+    const { view, connection } = this.options;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () =>
+          reject(
+            new BentoError('clusterUnreachable', {
+              params: {
+                server: connection.server,
+                reason: `no list of pods within ${SYNC_TIMEOUT_MS / 1000} s`
+              }
+            })
+          ),
+        SYNC_TIMEOUT_MS
+      );
+    });
+    try {
+      await Promise.race([view.synced(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Unsuspected pods first, then those with few tunnels, then the newest. */
+  private order(pods: ServicePod[]): ServicePod[] {
+    const load = (uid: string) =>
+      [...this.tunnels].filter(tunnel => tunnel.podUid === uid).length;
+    const rank = pods.map(pod => ({
+      pod,
+      suspect: this.isSuspect(pod.uid) ? 1 : 0,
+      load: load(pod.uid)
+    }));
+    return rank
+      .sort((a, b) => a.suspect - b.suspect || a.load - b.load)
+      .map(({ pod }) => pod);
+  }
+
+  private isSuspect(podUid: string): boolean {
+    const since = this.suspects.get(podUid);
+    if (since !== undefined && performance.now() - since > SUSPICION_MS) {
+      this.suspects.delete(podUid);
+      return false;
+    }
+    return since !== undefined;
+  }
+
+  private async openTo(pod: ServicePod): Promise<Tunnel> {
+    const { connection, apiAgent, namespace } = this.options;
+    const release = this.hold();
+    let tunnel;
+    try {
+      tunnel = await openTunnel({
+        connection,
+        agent: apiAgent,
+        namespace,
+        pod
+      });
+    } catch (error) {
+      release();
+      throw error;
+    }
+    if (this.closed) {
+      tunnel.destroy();
+    }
+    this.tunnels.add(tunnel);
+    tunnel.once('close', () => {
+      this.tunnels.delete(tunnel);
+      release();
+    });
+    return tunnel;
+  }
+
+  private async takeSpare(): Promise<Tunnel | undefined> {
+    const spare = this.spare;
+    if (!spare) {
+      return undefined;
+    }
+    this.spare = undefined;
+    clearTimeout(spare.expires);
+    const tunnel = await spare.tunnel.catch(() => undefined);
+    if (tunnel?.ended === true) {
+      tunnel.destroy();
+    }
+    return tunnel?.destroyed === false ? tunnel : undefined;
+  }
+
+  private refill(): void {
+    if (this.spare || this.closed) {
+      return;
+    }
+    const [pod] = this.order(this.candidates());
+    if (!pod) {
+      return;
+    }
+    const spare: Spare = {
+      podUid: pod.uid,
+      tunnel: this.openTo(pod),
+      expires: setTimeout(() => this.dropSpare(spare), SPARE_MS)
+    };
+    spare.expires.unref();
+    this.spare = spare;
+    spare.tunnel.then(
+      tunnel => tunnel.once('ended', () => this.dropSpare(spare)),
+      () => this.dropSpare(spare)
+    );
+  }
+
+  private dropSpare(spare = this.spare): void {
+    if (spare && this.spare === spare) {
+      this.spare = undefined;
+      clearTimeout(spare.expires);
+      spare.tunnel.then(
+        tunnel => tunnel.destroy(),
+        () => undefined
+      );
+    }
+  }
+
+  /** Closes what leads idly to pods that are gone or that the Service has left. */
+  private review(): void {
+    const wanted = new Set(this.candidates().map(({ uid }) => uid));
+    this.drop(uid => !wanted.has(uid));
+  }
+
+  private drop(unwanted: (podUid: string) => boolean): void {
+    if (this.spare && unwanted(this.spare.podUid)) {
+      this.dropSpare();
+    }
+    this.agent.dropIdle(stream => unwanted((stream as Tunnel).podUid));
+  }
+
+  private candidates(): ServicePod[] {
+    try {
+      return servicePods(this.options.view.snapshot(), this.options.name);
+    } catch {
+      return [];
+    }
+  }
+
+  private notReady(reason: string): BentoError {
+    return new BentoError('serviceNotReady', {
+      params: { name: this.options.name, reason }
+    });
+  }
+}
+
+function isPodFault(error: unknown): boolean {
+  return error instanceof BentoError && error.code === 'forwardFailed';
+}
