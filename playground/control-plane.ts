@@ -178,10 +178,20 @@ export async function startControllersAndScheduler(
   ]);
 }
 
-/** Starts KWOK as the node's kubelet; it plays nothing of a pod's life but its removal. */
-export function startKwok(context: ServerContext): Promise<ProcessRecord> {
+/**
+ * Starts KWOK as the node's kubelet. It plays nothing of a pod's life, but for its removal where no
+ * controllers run: those let a pod's processes end before they remove it.
+ */
+export function startKwok(
+  context: ServerContext,
+  controllers: boolean
+): Promise<ProcessRecord> {
   const { dataDir, ports, programs } = context;
-  const stages = ['node-initialize', 'node-heartbeat-with-lease', 'pod-delete'];
+  const stages = [
+    'node-initialize',
+    'node-heartbeat-with-lease',
+    ...(controllers ? [] : ['pod-delete'])
+  ];
   return start(context, 'kwok', [
     `--kubeconfig=${adminKubeconfig(dataDir)}`,
     '--manage-all-nodes=true',

@@ -161,7 +161,8 @@ async function unlessOneEnds<T>(dataDir: string, work: Promise<T>): Promise<T> {
 
 async function startCluster(
   context: ServerContext,
-  admin: ApiAccess
+  admin: ApiAccess,
+  controllers: boolean
 ): Promise<void> {
   const { dataDir, programs } = context;
   await servers.startEtcd(context);
@@ -170,7 +171,7 @@ async function startCluster(
   await createObjects(dataDir, programs);
   await Promise.all([
     servers.startControllersAndScheduler(context),
-    servers.startKwok(context)
+    servers.startKwok(context, controllers)
   ]);
 }
 
@@ -221,7 +222,7 @@ async function startAll(
   const admin = { apiServer, caFile, token: context.adminToken };
   const [keys] = await Promise.all([
     startS3(context),
-    startCluster(context, admin)
+    startCluster(context, admin, instance.options.controllers)
   ]);
   const token = await mintToken(admin, namespace);
   instance.productEnv = productEnv(instance, keys);

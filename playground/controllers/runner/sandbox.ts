@@ -16,7 +16,8 @@ const promised = new Set<number>();
 
 /** Gives a folder to the user that pods run as. */
 export function giveToPods(folder: string): void {
-  fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  fs.mkdirSync(folder, { recursive: true });
+  fs.chmodSync(folder, 0o755);
   if (podUser) {
     fs.chownSync(folder, podUser.uid, podUser.gid);
   }
@@ -41,7 +42,9 @@ export class PodSandbox {
   /** Makes the folders, empty, and chooses the ports. */
   async prepare(): Promise<void> {
     fs.rmSync(this.dir, { recursive: true, force: true });
-    fs.mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    const all = path.dirname(this.dir);
+    fs.mkdirSync(all, { recursive: true });
+    fs.chmodSync(all, 0o755);
     giveToPods(this.dir);
     giveToPods(this.home);
     const wanted = (this.pod.spec?.containers ?? []).flatMap(({ ports = [] }) =>
