@@ -37,8 +37,8 @@ async function main(): Promise<void> {
   const operations = new Operations(hub, journal);
   const deployments = new Deployments(context, hub, operations);
   const exporter = new Exporter(context, operations);
-  const deployer = new Deployer({ context, operations, deployments, exporter });
-  const reach = new Reach({ context, hub, blobs, deployments });
+  const deployer = new Deployer({ context, operations, exporter });
+  const reach = new Reach({ context, hub, blobs });
 
   const stopServing = await serve({
     socketPath: values.socket,
@@ -63,7 +63,8 @@ async function main(): Promise<void> {
 
   stopWith(async () => {
     stopServing();
-    await Promise.all([operations.close(), reach.close(), blobs.close()]);
+    reach.close();
+    await Promise.all([operations.close(), blobs.close()]);
     journal.close();
     await rm(values.socket ?? '', { force: true });
   });

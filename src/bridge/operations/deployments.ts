@@ -2,7 +2,7 @@
 import { deploymentViews } from '../../domain/chain';
 import { BentoError } from '../../domain/errors';
 import type { EventObject, Snapshot } from '../../domain/kube';
-import { outcome } from '../../domain/outcome';
+import { type LogTarget, outcome, type Patience } from '../../domain/outcome';
 import type { Deployment, Json } from '../../protocol';
 import { fetchEvents } from '../cluster/events';
 import { podLog } from '../cluster/logs';
@@ -120,6 +120,7 @@ export class Deployments {
     const release = await this.acquire(namespace);
     try {
       let seen: string | undefined;
+      const patience: Patience = new Map();
       for (;;) {
         const room = await this.room(namespace);
         const view = room.views.find(candidate => candidate.name === name);
@@ -133,7 +134,7 @@ export class Deployments {
           seen = text;
           onChange(view);
         }
-        const result = outcome(view);
+        const result = outcome(view, patience, Date.now());
         if (result.kind === 'ready') {
           return view;
         }
@@ -151,7 +152,7 @@ export class Deployments {
   private async withLog(
     namespace: string,
     error: BentoError,
-    target: { pod: string; container: string; previous?: boolean } | undefined
+    target: LogTarget | undefined
   ): Promise<BentoError> {
     if (!target) {
       return error;
@@ -165,7 +166,11 @@ export class Deployments {
     return new BentoError(error.code, {
       params: error.params,
       cause: error,
-      details: [`${target.pod}, container ${target.container}:`, ...lines]
+      details: [
+        ...error.details,
+        `Pod ${target.pod}, container ${target.container}:`,
+        ...lines
+      ]
     });
   }
 
