@@ -180,12 +180,12 @@ const cluster = {
   },
   forbidden: {
     message: 'Not allowed to {verb} {resource} in namespace {namespace}.',
-    hint: 'Ask an administrator for that right; deploy/rbac.yaml holds the roles that are needed.',
+    hint: 'Ask an administrator for that right; deploy/cluster-roles.yaml holds the roles that are needed.',
     exit: 4
   },
   missingRights: {
     message: 'Rights are missing in namespace {namespace}: {rights}.',
-    hint: 'Ask an administrator to apply deploy/rbac.yaml.',
+    hint: 'Ask an administrator to apply deploy/cluster-roles.yaml.',
     exit: 4
   },
   crdMissing: {
