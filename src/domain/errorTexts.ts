@@ -226,6 +226,11 @@ const cluster = {
       'The runner name "{runner}" of the bento {tag} cannot be a Kubernetes label: letters, digits, ".", "_" and "-", at most {limit} characters.',
     hint: 'Give the runner another name in the service and build the bento again.'
   },
+  requestNotOurs: {
+    message:
+      'A BentoRequest {name} exists already that was not made here, so nobody can tell whether it holds the same content as {tag}.',
+    hint: 'Build the bento again, so that it gets a new version, or delete it first: kubectl delete bentorequest {name}'
+  },
   bentoExists: {
     message:
       'A Bento {name} exists already for the tag {tag}, with the image {image}.',
