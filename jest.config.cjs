@@ -35,7 +35,8 @@ module.exports = {
       ...shared,
       displayName: 'cluster',
       testMatch: ['<rootDir>/cluster-tests/**/*.spec.ts'],
-      setupFilesAfterEnv: ['<rootDir>/cluster-tests/setup.cjs']
+      setupFilesAfterEnv: ['<rootDir>/cluster-tests/setup.cjs'],
+      globalTeardown: '<rootDir>/cluster-tests/teardown.cjs'
     }
   ]
 };

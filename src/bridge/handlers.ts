@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 import type { Json, Operation } from '../protocol';
 import type { Context } from './context';
+import type { Deleter } from './operations/deleter';
 import type { Deployer } from './operations/deployer';
 import type { Deployments } from './operations/deployments';
 import type { Exporter } from './operations/exporter';
@@ -18,6 +19,7 @@ export interface Parts {
   deployments: Deployments;
   exporter: Exporter;
   deployer: Deployer;
+  deleter: Deleter;
   reach: Reach;
 }
 
@@ -69,7 +71,7 @@ function operationHandlers(
 function deploymentHandlers({
   context,
   deployments,
-  deployer
+  deleter
 }: Parts): Some<'deployment'> {
   return {
     'deployment.list': async params => {
@@ -92,13 +94,13 @@ function deploymentHandlers({
       );
     },
     'deployment.planDelete': async params => ({
-      items: await deployer.planDelete({
+      items: await deleter.plan({
         ...params,
         namespace: await context.namespace(params.namespace)
       })
     }),
     'deployment.delete': async (params, { signal }) =>
-      deployer.delete({
+      deleter.delete({
         ...params,
         namespace: await context.namespace(params.namespace),
         signal

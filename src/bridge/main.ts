@@ -6,6 +6,7 @@ import { toBentoError } from '../domain/errors';
 import { Context } from './context';
 import { createHandlers } from './handlers';
 import { log } from './log';
+import { Deleter } from './operations/deleter';
 import { Deployer } from './operations/deployer';
 import { Deployments, DEPLOYMENTS_TOPIC } from './operations/deployments';
 import { Exporter } from './operations/exporter';
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
       deployments,
       exporter,
       deployer,
+      deleter: new Deleter(context, deployments),
       reach
     }),
     hub,

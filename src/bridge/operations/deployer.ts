@@ -22,8 +22,6 @@ type DeployEntry = JournalEntry & { kind: 'deploy' };
 interface Checked {
   preflight: Preflight;
   measured?: Measured;
-  /** The BentoRequest of this content is there already: nothing to export or request. */
-  reuse: boolean;
 }
 
 /** Takes a bento from the store, or an image, to a BentoDeployment. */
@@ -57,10 +55,10 @@ export class Deployer {
       this.parts.exporter.destination(spec.destination);
     }
     const signal = new AbortController().signal;
-    const { preflight, reuse, measured } = await this.check(plan, signal);
+    const { preflight, measured } = await this.check(plan, signal);
     const objects = [
       ...(plan.prebuilt ? [plan.prebuilt] : []),
-      ...(plan.prebuilt || reuse
+      ...(plan.prebuilt || preflight.reuseRequest
         ? []
         : [
             plan.request(
@@ -142,7 +140,9 @@ export class Deployer {
     });
     signal.throwIfAborted();
     if (!plan.prebuilt && !preflight.reuseRequest) {
-      await context.storage.check(exporter.destination(plan.spec.destination));
+      // Whether the builder can be given an address at all, before the upload.
+      const { bucket } = exporter.destination(plan.spec.destination);
+      await context.storage.presign({ bucket, key: 'trial' });
     }
     const writer = new ObjectWriter(client);
     await writer.tryDeployment(plan.deployment);
@@ -152,7 +152,7 @@ export class Deployer {
       const facts = { digest: '0'.repeat(64), location: 's3://bucket/key' };
       await writer.tryNew(plan.request(facts, ADDRESS_LATER));
     }
-    return { preflight, measured, reuse: preflight.reuseRequest };
+    return { preflight, measured };
   }
 
   /** Returns the BentoRequest to create, if any. */
@@ -167,7 +167,7 @@ export class Deployer {
       report.skip('export', 'the image exists');
       return undefined;
     }
-    if (checked.reuse) {
+    if (checked.preflight.reuseRequest) {
       report.skip('export', 'the same content was requested before');
       return undefined;
     }
@@ -195,7 +195,18 @@ export class Deployer {
     const { client } = await this.parts.context.cluster();
     const writer = new ObjectWriter(client);
     const first = plan.prebuilt ?? request;
+    if (request && checked.preflight.replaceRequest) {
+      report.note(
+        'Its build had failed before; the old BentoRequest was deleted.'
+      );
+      await writer.removeAndWait(request, report.signal);
+    }
     const created = first ? await writer.createNew(first) : false;
+    if (request && !created) {
+      throw new BentoError('apiConflict', {
+        params: { object: `The BentoRequest ${request.metadata.name}` }
+      });
+    }
     try {
       const note = await writer.applyDeployment(plan.deployment);
       if (note !== undefined) {
@@ -208,7 +219,7 @@ export class Deployer {
       }
       throw error;
     }
-    if (checked.reuse) {
+    if (checked.preflight.reuseRequest) {
       report.update('request', {
         note: 'its image is built already or under way'
       });

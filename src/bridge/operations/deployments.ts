@@ -106,6 +106,19 @@ export class Deployments {
     return this.rooms.get(namespace)?.watch.snapshot();
   }
 
+  /** Waits until the objects of an acquired namespace are as wanted. */
+  async until(
+    namespace: string,
+    holds: (snapshot: Snapshot) => boolean,
+    signal: AbortSignal
+  ): Promise<void> {
+    const room = await this.room(namespace);
+    while (!holds(room.watch.snapshot())) {
+      await nextChange(room, signal);
+      signal.throwIfAborted();
+    }
+  }
+
   /**
    * Waits until a deployment is ready; throws its cause when it has failed,
    * with the last lines of the log of the container that did.

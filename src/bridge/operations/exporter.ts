@@ -3,7 +3,7 @@ import { BentoError } from '../../domain/errors';
 import type { Bento, ExportSpec, Operation } from '../../protocol';
 import type { Context } from '../context';
 import { parseDestination } from '../storage/destination';
-import type { Archive } from '../storage/storage';
+import type { Archive } from '../storage/destination';
 import type { JournalEntry, OpenUpload } from './journal';
 import type { OperationReport, Operations } from './operations';
 

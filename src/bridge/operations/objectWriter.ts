@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BentoError } from '../../domain/errors';
 import { type KubeObject, withoutUnknownField } from '../../domain/objects';
 import type { KubeClient } from '../cluster/client';
@@ -13,6 +14,9 @@ const KIND_OF = {
 
 /** The only version in which BentoDeployments are read and written: the stored one, so no conversion is involved. */
 const VERSION = 'serving.yatai.ai/v2alpha1';
+
+/** An object without finalizers, as the operators make them, is gone at once. */
+const GONE_EVERY_MS = 100;
 
 interface Existing {
   metadata: {
@@ -60,6 +64,14 @@ export class ObjectWriter {
       if (!(error instanceof BentoError && error.code === 'notFound')) {
         throw error;
       }
+    }
+  }
+
+  /** Removes an object and waits until its name is free. */
+  async removeAndWait(object: Sent, signal: AbortSignal): Promise<void> {
+    await this.remove(object);
+    while ((await this.find(pathOf(object, true))) !== undefined) {
+      await sleep(GONE_EVERY_MS, undefined, { signal });
     }
   }
 
