@@ -14,7 +14,7 @@ export interface LineRun {
   user?: { uid: number; gid: number } | null;
   /** Gets each line of standard output and standard error. */
   onLine?: (line: string) => void;
-  /** Ends the program, with what it started, when aborted. */
+  /** Ends the program, with what it started, when aborted; so does the end of this process. */
   signal?: AbortSignal;
 }
 
@@ -39,7 +39,7 @@ export async function runLines(run: LineRun): Promise<void> {
     detached: true
   });
   const end = (): void => {
-    if (child.pid !== undefined) {
+    if (child.pid !== undefined && child.exitCode === null) {
       process.kill(-child.pid, 'SIGTERM');
     }
   };
@@ -52,6 +52,8 @@ export async function runLines(run: LineRun): Promise<void> {
     });
   }
   run.signal?.addEventListener('abort', end);
+  // In a group of its own it does not get the terminal's Ctrl-C.
+  process.once('exit', end);
   const name = path.basename(run.command);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -69,5 +71,6 @@ export async function runLines(run: LineRun): Promise<void> {
     });
   } finally {
     run.signal?.removeEventListener('abort', end);
+    process.removeListener('exit', end);
   }
 }
