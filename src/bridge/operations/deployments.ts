@@ -5,8 +5,10 @@ import type { EventObject, Snapshot } from '../../domain/kube';
 import { type LogTarget, outcome, type Patience } from '../../domain/outcome';
 import type { Deployment, Json } from '../../protocol';
 import { fetchEvents } from '../cluster/events';
+import { KINDS } from '../cluster/kinds';
 import { podLog } from '../cluster/logs';
 import type { NamespaceWatch } from '../cluster/namespaceWatch';
+import { resourcePath } from '../cluster/target';
 import type { Context } from '../context';
 import type { Hub } from '../rpc/hub';
 import type { Operations } from './operations';
@@ -93,12 +95,12 @@ export class Deployments {
 
   /** One deployment now; throws `notFound`. */
   async get(namespace: string, name: string): Promise<Deployment> {
-    const views = await this.list(namespace);
-    const found = views.find(view => view.name === name);
-    if (!found) {
-      throw missing(name, namespace, views);
+    const release = await this.acquire(namespace);
+    try {
+      return await this.find(namespace, name, new AbortController().signal);
+    } finally {
+      release();
     }
-    return found;
   }
 
   /** The objects behind the deployments; acquire the namespace first. */
@@ -136,11 +138,12 @@ export class Deployments {
       const patience: Patience = new Map();
       for (;;) {
         const room = await this.room(namespace);
-        const view = room.views.find(candidate => candidate.name === name);
+        const view =
+          seen === undefined
+            ? await this.find(namespace, name, signal)
+            : room.views.find(candidate => candidate.name === name);
         if (!view) {
-          throw seen === undefined
-            ? missing(name, namespace, room.views)
-            : new BentoError('deploymentDeleted', { params: { name } });
+          throw new BentoError('deploymentDeleted', { params: { name } });
         }
         const text = JSON.stringify(view);
         if (text !== seen) {
@@ -159,6 +162,44 @@ export class Deployments {
       }
     } finally {
       release();
+    }
+  }
+
+  /**
+   * One deployment of an acquired namespace; throws `notFound`. The watch may
+   * be behind what was created a moment ago, so the API server has the last word.
+   */
+  private async find(
+    namespace: string,
+    name: string,
+    signal: AbortSignal
+  ): Promise<Deployment> {
+    const room = await this.room(namespace);
+    for (;;) {
+      const view = room.views.find(candidate => candidate.name === name);
+      if (view) {
+        return view;
+      }
+      if (!(await this.exists(namespace, name))) {
+        throw missing(name, namespace, room.views);
+      }
+      await nextChange(room, signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  private async exists(namespace: string, name: string): Promise<boolean> {
+    const { client } = await this.context.cluster();
+    try {
+      await client.get(
+        resourcePath({ ...KINDS.bentoDeployments, namespace, name })
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof BentoError && error.code === 'notFound') {
+        return false;
+      }
+      throw error;
     }
   }
 
