@@ -57,9 +57,11 @@ export function passedOn(
 /** Groups header pairs by name in lower case, as Node wants those of a request. */
 export function toHeaders(pairs: [string, string][]): http.OutgoingHttpHeaders {
   // Without a prototype: "__proto__" is a legal name.
-  const headers = Object.create(null) as Record<string, string[]>;
+  const headers = Object.create(null) as Record<string, string | string[]>;
   for (const [name, value] of pairs) {
-    (headers[name.toLowerCase()] ??= []).push(value);
+    const lower = name.toLowerCase();
+    const before = headers[lower];
+    headers[lower] = before === undefined ? value : [before, value].flat();
   }
   return headers;
 }

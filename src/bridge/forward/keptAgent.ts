@@ -48,8 +48,9 @@ export class KeptAgent extends http.Agent {
     return true;
   }
 
-  override reuseSocket(stream: Duplex): void {
+  override reuseSocket(stream: Duplex, request: http.ClientRequest): void {
     this.forget(stream);
+    super.reuseSocket(stream, request);
   }
 
   /** Closes the idle connections that a predicate picks. */

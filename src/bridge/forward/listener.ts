@@ -43,7 +43,7 @@ export function createListener(options: ListenerOptions): http.Server {
     void passRequest(options, request, response);
   });
   server.on('upgrade', (request, socket, head) => {
-    void passUpgrade(options, request, socket, head);
+    passUpgrade(options, request, socket, head);
   });
   server.on('clientError', (_error, socket) => socket.destroy());
   return server;
@@ -141,12 +141,12 @@ async function passRequest(
   }
 }
 
-async function passUpgrade(
+function passUpgrade(
   { target, onOutcome }: ListenerOptions,
   request: http.IncomingMessage,
   client: Duplex,
   head: Buffer
-): Promise<void> {
+): void {
   client.on('error', () => client.destroy());
   const refused = refusal(request);
   if (refused) {
@@ -155,43 +155,32 @@ async function passUpgrade(
   }
   const controller = new AbortController();
   client.once('close', () => controller.abort());
-  const { headers, method, path } = outgoing(request, controller.signal);
+  const upgrade = ['Connection', 'Upgrade', 'Upgrade'];
+  const { headers, ...rest } = outgoing(request, controller.signal);
   const upstream = http.request({
-    agent: target.agent,
-    method,
-    path,
+    ...rest,
     headers: {
       ...headers,
       connection: 'Upgrade',
       upgrade: request.headers.upgrade
     },
-    setHost: false,
-    signal: controller.signal
+    agent: target.agent,
+    setHost: false
   });
   upstream.once('upgrade', (answer, service, first) => {
     onOutcome();
-    client.write(
-      rawHead(101, 'Switching Protocols', [
-        ...answerHeaders(answer),
-        'Connection',
-        'Upgrade',
-        'Upgrade',
-        answer.headers.upgrade ?? ''
-      ])
-    );
+    const names = [...upgrade, answer.headers.upgrade ?? ''];
+    const lines = [...answerHeaders(answer), ...names];
+    client.write(rawHead(101, 'Switching Protocols', lines));
     client.write(first);
     service.write(head);
     splice(client, service);
   });
   upstream.once('response', answer => {
     onOutcome();
-    client.write(
-      rawHead(answer.statusCode ?? 502, answer.statusMessage ?? '', [
-        ...answerHeaders(answer),
-        'Connection',
-        'close'
-      ])
-    );
+    const { statusCode = 502, statusMessage = '' } = answer;
+    const lines = [...answerHeaders(answer), 'Connection', 'close'];
+    client.write(rawHead(statusCode, statusMessage, lines));
     pipeline(answer, client).catch(() => client.destroy());
   });
   upstream.on('error', thrown => {

@@ -77,15 +77,23 @@ export function sendOnce(
       request.end(body);
       return;
     }
-    void pump(body, request).catch((error: Error) => request.destroy(error));
+    void pump(body, request, reject);
   });
 }
 
 async function pump(
   body: Readable | (() => Promise<Readable>),
-  request: http.ClientRequest
+  request: http.ClientRequest,
+  fail: (error: unknown) => void
 ): Promise<void> {
-  await pipeline(body instanceof Readable ? body : await body(), request);
+  try {
+    const source = body instanceof Readable ? body : await body();
+    await pipeline(source, request);
+  } catch (error) {
+    // Comes second, and to no effect, when it was the connection that broke.
+    fail(error);
+    request.destroy();
+  }
 }
 
 /**

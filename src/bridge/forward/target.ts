@@ -58,6 +58,8 @@ export class Target {
   readonly agent = new KeptAgent(() => this.connect());
 
   private readonly tunnels = new Set<Tunnel>();
+  /** Tunnels by uid of their pod, open or being opened. */
+  private readonly load = new Map<string, number>();
   private readonly suspects = new Map<string, number>();
   private spare?: Spare;
   private holds = 0;
@@ -94,20 +96,6 @@ export class Target {
   }
 
   /**
-   * The pods that could answer now.
-   * @throws BentoError `notFound`, `serviceNotReady`, `clusterUnreachable`.
-   */
-  async pods(): Promise<ServicePod[]> {
-    const release = this.hold();
-    try {
-      await this.synced();
-      return servicePods(this.options.view.snapshot(), this.options.name);
-    } finally {
-      release();
-    }
-  }
-
-  /**
    * The BentoDeployment as it is now.
    * @throws BentoError `notFound`, `clusterUnreachable`.
    */
@@ -132,30 +120,16 @@ export class Target {
    * Opens a connection to a ready pod: the spare if it fits, else a new tunnel;
    * a pod that cannot be reached is passed over for the next one.
    *
-   * @throws BentoError of {@link pods} and of {@link openTunnel}.
+   * @throws BentoError `notFound`, `serviceNotReady`, `clusterUnreachable` and
+   *   those of {@link openTunnel}.
    */
   async connect(): Promise<Tunnel> {
     const release = this.hold();
     try {
-      const tried = new Set<string>();
-      for (;;) {
-        const [pod] = this.order(await this.pods()).filter(
-          ({ uid }) => !tried.has(uid)
-        );
-        if (!pod) {
-          throw this.notReady('its pods have just gone.');
-        }
-        try {
-          const tunnel = (await this.takeSpare()) ?? (await this.openTo(pod));
-          this.refill();
-          return tunnel;
-        } catch (error) {
-          tried.add(pod.uid);
-          if (!isPodFault(error) || tried.size >= MAX_TRIES) {
-            throw error;
-          }
-        }
-      }
+      await this.synced();
+      const tunnel = (await this.takeSpare()) ?? (await this.openToAny());
+      this.refill();
+      return tunnel;
     } finally {
       release();
     }
@@ -165,7 +139,7 @@ export class Target {
   async prepare(): Promise<void> {
     const release = this.hold();
     try {
-      await this.pods();
+      await this.synced();
       this.refill();
       await this.spare?.tunnel;
     } catch {
@@ -222,12 +196,10 @@ export class Target {
 
   /** Unsuspected pods first, then those with few tunnels, then the newest. */
   private order(pods: ServicePod[]): ServicePod[] {
-    const load = (uid: string) =>
-      [...this.tunnels].filter(tunnel => tunnel.podUid === uid).length;
     const rank = pods.map(pod => ({
       pod,
       suspect: this.isSuspect(pod.uid) ? 1 : 0,
-      load: load(pod.uid)
+      load: this.load.get(pod.uid) ?? 0
     }));
     return rank
       .sort((a, b) => a.suspect - b.suspect || a.load - b.load)
@@ -243,10 +215,36 @@ export class Target {
     return since !== undefined;
   }
 
+  private async openToAny(): Promise<Tunnel> {
+    const tried = new Set<string>();
+    for (;;) {
+      // Between this choice and the count of tunnels nothing may wait, else all go to one pod.
+      const [pod] = this.order(this.ready()).filter(
+        ({ uid }) => !tried.has(uid)
+      );
+      if (!pod) {
+        throw this.notReady('its pods have just gone.');
+      }
+      try {
+        return await this.openTo(pod);
+      } catch (error) {
+        tried.add(pod.uid);
+        if (!isPodFault(error) || tried.size >= MAX_TRIES) {
+          throw error;
+        }
+      }
+    }
+  }
+
   private async openTo(pod: ServicePod): Promise<Tunnel> {
     const { connection, apiAgent, namespace } = this.options;
     const release = this.hold();
-    let tunnel;
+    this.count(pod.uid, 1);
+    const done = () => {
+      this.count(pod.uid, -1);
+      release();
+    };
+    let tunnel: Tunnel;
     try {
       tunnel = await openTunnel({
         connection,
@@ -255,18 +253,27 @@ export class Target {
         pod
       });
     } catch (error) {
-      release();
+      done();
       throw error;
-    }
-    if (this.closed) {
-      tunnel.destroy();
     }
     this.tunnels.add(tunnel);
     tunnel.once('close', () => {
       this.tunnels.delete(tunnel);
-      release();
+      done();
     });
+    if (this.closed) {
+      tunnel.destroy();
+    }
     return tunnel;
+  }
+
+  private count(podUid: string, change: number): void {
+    const load = (this.load.get(podUid) ?? 0) + change;
+    if (load === 0) {
+      this.load.delete(podUid);
+    } else {
+      this.load.set(podUid, load);
+    }
   }
 
   private async takeSpare(): Promise<Tunnel | undefined> {
@@ -328,9 +335,13 @@ export class Target {
     this.agent.dropIdle(stream => unwanted((stream as Tunnel).podUid));
   }
 
+  private ready(): ServicePod[] {
+    return servicePods(this.options.view.snapshot(), this.options.name);
+  }
+
   private candidates(): ServicePod[] {
     try {
-      return servicePods(this.options.view.snapshot(), this.options.name);
+      return this.ready();
     } catch {
       return [];
     }

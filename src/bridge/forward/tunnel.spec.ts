@@ -7,6 +7,8 @@ import { until } from './testing/until';
 import { openTunnel, type Tunnel } from './tunnel';
 
 const pod = { name: 'demo-1', uid: 'uid-1', port: 3000 };
+jest.setTimeout(30_000);
+
 let stub: ApiStub;
 let agent: http.Agent;
 
