@@ -142,6 +142,8 @@ export function startApiServer(context: ServerContext): Promise<ProcessRecord> {
   return start(context, 'kube-apiserver', [
     `--etcd-servers=http://127.0.0.1:${String(ports.etcd)}`,
     '--bind-address=127.0.0.1',
+    // Else it looks for a default route, which a machine without a network lacks.
+    '--advertise-address=127.0.0.1',
     `--secure-port=${String(ports.api)}`,
     `--cert-dir=${certDir(dataDir)}`,
     `--token-auth-file=${path.join(dataDir, 'tokens.csv')}`,

@@ -124,7 +124,9 @@ function describeStatus(found: InstanceStatus): string {
     lines.push(`  ${name.padEnd(24)} pid ${String(pid).padEnd(8)} ${how}`);
   }
   if (found.otherPids.length > 0) {
-    lines.push(`  ${String(found.otherPids.length)} processes of pods`);
+    lines.push(
+      `  ${String(found.otherPids.length)} more processes, of the controllers and of pods`
+    );
   }
   return lines.join('\n');
 }

@@ -120,7 +120,11 @@ async function missing(
 /** Looks at a playground's processes and asks its servers. */
 export async function status(name: string): Promise<InstanceStatus> {
   const dataDir = dataDirOf(name);
-  const servers = readRecords(dataDir).map(record => ({
+  const order: readonly string[] = [...serverNames, controllersName];
+  const records = readRecords(dataDir).sort(
+    (one, other) => order.indexOf(one.name) - order.indexOf(other.name)
+  );
+  const servers = records.map(record => ({
     name: record.name,
     pid: record.pid,
     running: isAlive(record),
