@@ -126,7 +126,16 @@ export async function startProcess(
     throw new Error(`${name} got no pid.`);
   }
   const record = { name, pid, started: startTime(pid) };
-  fs.writeFileSync(pidFile(dataDir, name), JSON.stringify(record));
+  try {
+    // Whole or not at all, since others read these files at any time.
+    const file = pidFile(dataDir, name);
+    fs.writeFileSync(`${file}.new`, JSON.stringify(record));
+    fs.renameSync(`${file}.new`, file);
+  } catch (error) {
+    // The playground was stopped meanwhile: what it could not record must not stay.
+    signal(-pid, 'SIGKILL');
+    throw error;
+  }
   return record;
 }
 
@@ -224,12 +233,18 @@ export async function stopProcesses(
     });
     await untilGone(found, gracefulMs);
   }
+  const pids = path.join(dataDir, 'pids');
   const deadline = Date.now() + 10_000;
   for (;;) {
     // Again and again, since a process may start another between the look and the kill.
     const left = runningProcesses(dataDir);
     if (left.length === 0) {
-      break;
+      if (!fs.existsSync(pids)) {
+        break;
+      }
+      // Without this folder nothing more can be started; then one last look.
+      fs.rmSync(pids, { recursive: true });
+      continue;
     }
     if (Date.now() > deadline) {
       const names = left.map(
@@ -249,5 +264,4 @@ export async function stopProcesses(
     });
     await untilGone(left, 2_000);
   }
-  fs.rmSync(path.join(dataDir, 'pids'), { recursive: true, force: true });
 }
