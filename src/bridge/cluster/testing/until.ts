@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+/** Waits until something is so; the test's own limit ends a wait in vain. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) {
+    await new Promise(resolve => setImmediate(resolve));
+  }
+}
