@@ -29,7 +29,7 @@ function narrate(notebook: string, onProgress: Progress): Progress {
   return line => {
     const begun = /Executing Cell (\d+)-/.exec(line);
     const number = Number(begun?.[1]);
-    const source = cells[number - 1]?.source.trim().split('\n') ?? [];
+    const source = cells[number - 1]?.code.split('\n') ?? [];
     const magic = source.find(text => text.includes('%bento'));
     if (begun && magic !== undefined) {
       const shown = magic.length > 70 ? `${magic.slice(0, 69)}…` : magic;

@@ -154,8 +154,8 @@ describe('the examples', () => {
   it.each(examples)(
     '$name goes from deploy to delete',
     ({ folder, deployment }) => {
-      const lines = cellsOf(load(folder)).flatMap(({ source }) =>
-        source.split('\n')
+      const lines = cellsOf(load(folder)).flatMap(({ code }) =>
+        code.split('\n')
       );
       const verbs = lines.flatMap(line => {
         const found = /^(?:\w+ = )?%bento (\w+)/.exec(line);

@@ -51,12 +51,12 @@ function joined(text: string | string[] | undefined): string {
 }
 
 /**
- * The cells of a notebook.
+ * The cells of a notebook, with the source of those that hold code.
  * @throws Error when the text is not a notebook.
  */
-export function cellsOf(text: string): { source: string; tags: string[] }[] {
-  return parseCells(text).map(({ source, metadata }) => ({
-    source: joined(source),
+export function cellsOf(text: string): { code: string; tags: string[] }[] {
+  return parseCells(text).map(({ cell_type: type, source, metadata }) => ({
+    code: type === 'code' ? joined(source) : '',
     tags: metadata.tags ?? []
   }));
 }
