@@ -13,9 +13,17 @@ describe('deploying through the bridge', () => {
     product = await startProduct();
   });
 
+  const others: Product[] = [];
+
+  async function startOther(env?: Record<string, string>): Promise<Product> {
+    const other = await startProduct(env);
+    others.push(other);
+    return other;
+  }
+
   afterAll(async () => {
     setFaults(product.instance, []);
-    await product.stop();
+    await Promise.all([product, ...others].map(each => each.stop()));
   });
 
   function write(options: Partial<EchoBento> & { name: string }): string {
@@ -185,7 +193,7 @@ describe('deploying through the bridge', () => {
     const tag = write({ name: 'nb' });
     expect(await submit({ tag })).toMatchObject({
       state: 'failed',
-      error: { code: 'nameCollision', params: { object: 'Service/nb' } }
+      error: { code: 'nameCollision', params: { object: 'The Service nb' } }
     });
     expect(await requests()).toEqual([]);
     await kubectl(product.instance, 'delete', 'service', 'nb');
@@ -226,7 +234,7 @@ describe('deploying through the bridge', () => {
 
   it('says that nobody has picked it up where the namespace is not watched', async () => {
     setFaults(product.instance, ['namespace-not-watched']);
-    const impatient = await startProduct({
+    const impatient = await startOther({
       JUPYTERLAB_BENTO_NOT_PICKED_UP_SECONDS: '3'
     });
     setFaults(product.instance, ['namespace-not-watched']);
@@ -239,13 +247,12 @@ describe('deploying through the bridge', () => {
       })
     );
     expect(error.code).toBe('notPickedUp');
-    await impatient.stop();
     await remove('unseen');
     setFaults(product.instance, []);
   });
 
   it('goes on with a deploy when the bridge is killed in the middle of the export', async () => {
-    const doomed = await startProduct();
+    const doomed = await startOther();
     const tag = write({ name: 'survivor', ballast: 96 * 1024 * 1024 });
     const { id } = await doomed.client.request('deploy.start', { tag });
     await new Promise<void>(resolve => {
@@ -265,7 +272,7 @@ describe('deploying through the bridge', () => {
         .catch(() => undefined);
     });
     doomed.bridge.process.kill('SIGKILL');
-    const next = await startProduct();
+    const next = await startOther();
     const done = await next.client.request('operation.follow', { id });
     expect(done).toMatchObject({ state: 'done', name: 'survivor' });
     const view = await next.client.request('deployment.get', {
@@ -273,6 +280,5 @@ describe('deploying through the bridge', () => {
     });
     expect(view.tag).toBe(tag);
     await next.client.request('deployment.delete', { name: 'survivor' });
-    await next.stop();
   });
 });

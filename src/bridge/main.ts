@@ -41,6 +41,8 @@ async function main(): Promise<void> {
   const deployer = new Deployer({ context, operations, exporter });
   const reach = new Reach({ context, hub, blobs });
 
+  // Before anyone can ask for them.
+  await resumeUnfinished(journal, exporter, deployer);
   const stopServing = await serve({
     socketPath: values.socket,
     handlers: createHandlers({
@@ -73,7 +75,6 @@ async function main(): Promise<void> {
   process.stdout.write(
     `${JSON.stringify({ ready: true, socket: values.socket, pid: process.pid })}\n`
   );
-  await resumeUnfinished(journal, exporter, deployer);
 }
 
 /** Goes on with what a bridge that died had begun. */
