@@ -84,7 +84,8 @@ image:
   return tag;
 }
 
-function giveTo(folder: string, { uid, gid }: ProductUser): void {
+/** Gives a folder and all in it to a user. */
+export function giveTo(folder: string, { uid, gid }: ProductUser): void {
   fs.chownSync(folder, uid, gid);
   for (const entry of fs.readdirSync(folder, {
     recursive: true,

@@ -113,7 +113,7 @@ export class RequestError extends Error {
     message: string,
     readonly data: ErrorData | undefined
   ) {
-    super(message);
+    super([message, ...(data?.details ?? [])].join('\n'));
   }
 
   /** The code, as the first thing that a test asks for. */
