@@ -264,7 +264,9 @@ describe('opening', () => {
   it('tries once more with a fresh token after a 401', async () => {
     stub.pods.set('demo-1', (side, port) => side.begin(port));
     stub.refusals.push({ status: 401, message: 'Unauthorized' });
-    const tunnel = await open();
+    const refresh = jest.fn(() => Promise.resolve());
+    const tunnel = await open({ ...stub.connection(), refresh });
+    expect(refresh).toHaveBeenCalledTimes(1);
     expect(stub.tokens).toEqual(['Bearer token-1', 'Bearer token-2']);
     tunnel.destroy();
   });

@@ -14,8 +14,12 @@ export interface ApiConnection {
     ConnectionOptions,
     'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'
   >;
+  /** Set where a proxy lies between. */
+  agent?: http.Agent;
   /** Headers with the credentials, fresh at each call. */
   headers(): Promise<Record<string, string>>;
+  /** Forgets what is kept of the credentials, after a 401. */
+  refresh?(): Promise<void>;
 }
 
 /** Where a tunnel leads and how the API server is reached. */
@@ -263,6 +267,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     return await openOnce(options);
   } catch (error) {
     if (error instanceof BentoError && error.code === 'unauthorized') {
+      await options.connection.refresh?.();
       return openOnce(options);
     }
     throw error;
@@ -279,7 +284,7 @@ async function openOnce(options: TunnelOptions): Promise<Tunnel> {
   }
   const socket = new WebSocket(address, PROTOCOL, {
     ...connection.tls,
-    agent,
+    agent: connection.agent ?? agent,
     headers,
     perMessageDeflate: false,
     followRedirects: false,
