@@ -106,7 +106,7 @@ function lineOf(error: YAMLException): string {
 /** Top-level sections that describe the API or the image: by far the longest, and not shown. */
 const UNUSED =
   /(?:^\uFEFF?|\n)(?:schema|apis|docker|python|conda|image|envs|args)[ \t]*:/g;
-const NEXT_TOP_LEVEL = /\n(?=[^\s#-])/g;
+const INSIDE_SECTION = new Set([' ', '\t', '\r', '\n', '-', '#', '']);
 const KEY = /[A-Za-z_]\w*[ \t]*:/y;
 
 /**
@@ -124,8 +124,7 @@ export function cutUnused(text: string): string | undefined {
       break;
     }
     kept += text.slice(position, section.index);
-    NEXT_TOP_LEVEL.lastIndex = UNUSED.lastIndex;
-    const end = NEXT_TOP_LEVEL.exec(text)?.index ?? text.length;
+    const end = nextTopLevel(text, UNUSED.lastIndex);
     KEY.lastIndex = end + 1;
     if (end < text.length && !KEY.test(text)) {
       return undefined;
@@ -133,6 +132,15 @@ export function cutUnused(text: string): string | undefined {
     position = end;
   }
   return position === 0 ? undefined : kept + text.slice(position);
+}
+
+/** Where the next line begins that belongs to the root: not indented, no list item, no comment. */
+function nextTopLevel(text: string, from: number): number {
+  let end = text.indexOf('\n', from);
+  while (end >= 0 && INSIDE_SECTION.has(text.charAt(end + 1))) {
+    end = text.indexOf('\n', end + 1);
+  }
+  return end < 0 ? text.length : end;
 }
 
 function missingIdentity(

@@ -199,8 +199,11 @@ async function linkInside(root: string, inner: string): Promise<string> {
     throw refused(link, `it is a link to the absolute path ${target}`);
   }
   const written = path.resolve(path.dirname(link), target);
-  // Folders on the way may be links themselves; a link to nothing is judged by its text.
-  const real = await fs.realpath(link).catch(() => written);
+  // Folders on the way may be links themselves: the system resolves them, of a link to nothing the folder it points into.
+  const real = await fs
+    .realpath(link)
+    .catch(() => fs.realpath(`${path.dirname(link)}/${path.dirname(target)}`))
+    .catch(() => written);
   if (![written, real].every(place => isInside(root, place))) {
     throw refused(link, `it is a link that leaves the bento, to ${target}`);
   }

@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import * as path from 'node:path';
 import { parseBentoYaml } from '../../domain/bentoYaml';
-import { toBentoError } from '../../domain/errors';
+import { BentoError } from '../../domain/errors';
 import { isTagPart } from '../../domain/tags';
 import type { BadEntry, Bento } from '../../protocol';
 import { errorCode, fileProblem } from './fileErrors';
@@ -89,11 +89,11 @@ async function unfinished(folder: string, reason: string): Promise<string> {
 }
 
 async function problem(folder: string, error: unknown): Promise<string> {
-  const code = errorCode(error);
-  if (code !== 'ENOENT' && code !== 'ENOTDIR') {
-    return code === undefined
-      ? String(toBentoError(error).params.reason)
-      : fileProblem(error);
+  if (error instanceof BentoError) {
+    return String(error.params.reason);
+  }
+  if (!['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) {
+    return fileProblem(error);
   }
   try {
     if (!(await fs.stat(folder)).isDirectory()) {
