@@ -199,6 +199,7 @@ export function buildBentoDeployment(input: {
   const { namespace, name, bento, apiServer, envs, provenance } = input;
   const legacy = legacyRunners(bento);
   checkKnown(bento.tag, legacy, input.runners ?? {});
+  const server = component(apiServer, 'apiServer');
   const runners = legacy.map(runner => ({
     name: runner.name,
     ...component(
@@ -212,7 +213,7 @@ export function buildBentoDeployment(input: {
     metadata: metadata(name, namespace, provenanceAnnotations(provenance)),
     spec: {
       bento: requestName(bento.tag),
-      ...component(apiServer, 'apiServer'),
+      ...server,
       ...(envs?.length ? { envs: checkedEnvs(envs) } : {}),
       ...(runners.length > 0 ? { runners } : {}),
       ingress: { enabled: false }

@@ -57,7 +57,7 @@ export interface Preflight {
   reuseRequest: boolean;
   /**
    * A BentoRequest of the same content exists whose build has failed: delete
-   * it, then create it anew. Editing it would only give it another address.
+   * it, then create it anew.
    */
   replaceRequest: boolean;
 }
