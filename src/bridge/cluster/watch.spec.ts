@@ -211,17 +211,6 @@ describe('after a cut', () => {
     ]);
   });
 
-  it('characters of several bytes may be split anywhere', async () => {
-    harness = await makeHarness();
-    harness.collection.pieceBytes = 1;
-    harness.collection.put('a', 'Zürich → 東京 🍱');
-    harness.watch.start();
-    await untilInStep(harness);
-    harness.collection.put('a', '🍣 déjà vu');
-    await untilInStep(harness);
-    expect(harness.watch.items.get('a')?.value).toBe('🍣 déjà vu');
-  });
-
   it.each(['status', 'event'] as const)(
     'reads everything again when the position is gone, told as %s',
     async goneAs => {

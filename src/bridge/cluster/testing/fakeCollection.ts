@@ -38,13 +38,13 @@ interface Stream {
 export class FakeCollection {
   readonly objects = new Map<string, FakeObject>();
   readonly streams = new Set<Stream>();
+  /** Every event since the beginning, as a line. */
+  readonly history: string[] = [];
   initialEvents: InitialEvents = 'served';
   /** How a position that is too old is told: as the answer's status, or as an event. */
   goneAs: 'status' | 'event' = 'status';
   /** After how many bytes new streams are cut. */
   cutAfter = Infinity;
-  /** Into pieces of how many bytes streams are written. */
-  pieceBytes = Infinity;
   #version = 10;
   #uids = 0;
   #log: LoggedEvent[] = [];
@@ -186,6 +186,7 @@ export class FakeCollection {
   #record(type: string, object: FakeObject): void {
     const line = event(type, object);
     this.#log.push({ version: this.#version, line });
+    this.history.push(line);
     this.sendToAll(line);
   }
 
@@ -204,10 +205,7 @@ export class FakeCollection {
     const bytes = Buffer.from(`${line}\n`);
     const sent = bytes.subarray(0, stream.bytesLeft);
     stream.bytesLeft -= sent.length;
-    const size = Math.min(this.pieceBytes, sent.length);
-    for (let start = 0; start < sent.length; start += size) {
-      stream.response.write(sent.subarray(start, start + size));
-    }
+    stream.response.write(sent);
     if (sent.length < bytes.length) {
       this.streams.delete(stream);
       // What was written goes out first: the cut is in the middle of a line.
