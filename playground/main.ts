@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 import { parseArgs } from 'node:util';
 
+import { ensureEnv, envNames } from './envs';
 import { faultNames, faults, parseFault } from './faults';
 import { generateCrds } from './crds';
 import type { InstanceStatus } from './instance';
@@ -21,6 +22,7 @@ const usage = `A real cluster, an S3 server and stand-ins for BentoML's operator
   npm run playground -- status  [--name N]
   npm run playground -- fault   set F... | clear | list   [--name N]
   npm run playground -- build   builds the servers, which up does by itself
+  npm run playground -- envs    makes the Python environments that pods and kernels run in
   npm run playground -- crds    writes playground/servers/crds/yaml anew from its Go types
 
 --json prints one object to standard output; progress goes to standard error.
@@ -180,6 +182,19 @@ function runFault(command: Command): Outcome {
   };
 }
 
+async function runEnvs(): Promise<Outcome> {
+  const dirs: Record<string, string> = {};
+  for (const name of envNames) {
+    const { dir } = await ensureEnv(name, {
+      onProgress: line => {
+        console.error(line);
+      }
+    });
+    dirs[name] = dir;
+  }
+  return { data: { envs: dirs }, text: Object.values(dirs).join('\n') };
+}
+
 async function runCommand(command: Command): Promise<Outcome> {
   switch (command.verb) {
     case 'up':
@@ -206,6 +221,8 @@ async function runCommand(command: Command): Promise<Outcome> {
       });
       return { data: { dir }, text: dir };
     }
+    case 'envs':
+      return runEnvs();
     case 'crds': {
       const files = await generateCrds();
       return { data: { files }, text: files.join('\n') };
