@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 import * as fc from 'fast-check';
 import type { Change } from './collection';
+import { turns } from './testing/until';
 import {
   makeHarness,
   type Harness,
@@ -42,14 +43,6 @@ const world = fc.record({
     maxLength: 20
   })
 });
-
-function turns(count: number): Promise<void> {
-  return new Promise(resolve => {
-    let left = count;
-    const next = () => (left-- > 0 ? setImmediate(next) : resolve());
-    next();
-  });
-}
 
 let values = 0;
 

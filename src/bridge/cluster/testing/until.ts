@@ -6,3 +6,10 @@ export async function until(isSo: () => boolean): Promise<void> {
     await new Promise(resolve => setImmediate(resolve));
   }
 }
+
+/** Lets the event loop turn that often. */
+export async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) {
+    await new Promise(resolve => setImmediate(resolve));
+  }
+}
