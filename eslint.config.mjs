@@ -114,7 +114,9 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.cjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', jest: 'readonly' } },
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', jest: 'readonly' }
+    },
     ...tseslint.configs.disableTypeChecked
   }
 );
