@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 import { type ArchiveReader, checkCancelled } from './archiveReader';
-import type { Part, S3, UploadName } from './s3';
+import { PART_BYTES, PART_MEMORY_BYTES, type PartMemory } from './partMemory';
+import type { Part, Payload, S3, UploadName } from './s3';
 
 const MIB = 1024 * 1024;
 
-/** What most stores handle best, and above the 5 MiB that all of them demand. */
-const PART_BYTES = 8 * MIB;
-
 /** S3 takes no more parts than this. */
 const MOST_PARTS = 10_000;
-
-/** Memory for parts that are on their way, as long as a single one fits. */
-const IN_FLIGHT_BYTES = 3 * PART_BYTES;
 
 /** How an archive of that many bytes is cut: parts grow from 78 GiB on, and fewer are in flight then. */
 export function partPlan(size: number): { bytes: number; inFlight: number } {
   const least = Math.ceil(size / MOST_PARTS / MIB) * MIB;
   const bytes = Math.max(PART_BYTES, least);
-  const inFlight = Math.max(1, Math.floor(IN_FLIGHT_BYTES / bytes));
+  const inFlight = Math.max(1, Math.floor(PART_MEMORY_BYTES / bytes));
   return { bytes, inFlight };
 }
 
@@ -26,6 +21,7 @@ export interface SendOptions {
   s3: S3;
   upload: UploadName;
   reader: ArchiveReader;
+  memory: PartMemory;
   size: number;
   signal: AbortSignal;
   /** Gets the bytes that S3 has taken so far. */
@@ -33,74 +29,51 @@ export interface SendOptions {
 }
 
 /**
- * Sends the whole archive as parts, a few at a time. Each part in flight has a
- * piece of memory that the next one reuses: a slow server slows down the
- * reading, and memory does not depend on the archive's size.
+ * Sends the whole archive as parts, a few at a time. A part is read only when
+ * there is memory for it: a slow server slows down the reading, and memory does
+ * not depend on the archive's size.
  *
  * Settles only when nothing is in flight any more; the first failure stops the
  * others and is thrown.
  */
 export async function sendParts(options: SendOptions): Promise<Part[]> {
   const plan = partPlan(options.size);
-  const sender = new PartSender(options);
-  const memory = Array.from({ length: plan.inFlight }, () =>
-    Buffer.allocUnsafeSlow(Math.min(plan.bytes, options.size))
-  );
-  // All workers share one place in the archive, so only one may read at a time.
-  let reading: Promise<unknown> = Promise.resolve();
-  const takeTurn = <T>(read: () => Promise<T>): Promise<T> => {
-    const turn = reading.then(read);
-    reading = turn.catch(() => undefined);
-    return turn;
-  };
+  const sender = new PartSender(options, plan.bytes);
   await Promise.all(
-    memory.map(target =>
-      sender.stoppingAll(async () => {
-        while (await sender.sendNext(target, takeTurn)) {
-          // One part after the other in the same memory.
-        }
-      })
-    )
+    Array.from({ length: plan.inFlight }, () => sender.sendUntilEnd())
   );
   return sender.finish();
 }
 
-type Turns = <T>(read: () => Promise<T>) => Promise<T>;
+interface ReadPart {
+  piece: Buffer;
+  payload: Payload;
+  number: number;
+}
 
 class PartSender {
   private readonly parts: Part[] = [];
+  /** All workers share one place in the archive, so only one may read at a time. */
+  private reading: Promise<unknown> = Promise.resolve();
   private started = 0;
   private sent = 0;
   private failure?: { error: unknown };
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
 
-  constructor(private readonly options: SendOptions) {
+  constructor(
+    private readonly options: SendOptions,
+    private readonly partBytes: number
+  ) {
     this.signal = AbortSignal.any([options.signal, this.stop.signal]);
   }
 
-  /** Reads one part and sends it; false when the archive is at its end. */
-  async sendNext(target: Buffer, takeTurn: Turns): Promise<boolean> {
-    const { s3, upload, reader } = this.options;
-    const next = await takeTurn(async () => {
-      checkCancelled(this.signal);
-      const payload = await reader.fill(target);
-      this.started += payload.bytes.length > 0 ? 1 : 0;
-      return { payload, number: this.started };
-    });
-    if (next.payload.bytes.length === 0) {
-      return false;
-    }
-    this.parts.push(await s3.sendPart({ ...upload, ...next }, this.signal));
-    this.sent += next.payload.bytes.length;
-    this.options.onSent(this.sent);
-    return true;
-  }
-
-  /** Runs a worker; the first one that fails stops the others. */
-  async stoppingAll(worker: () => Promise<void>): Promise<void> {
+  /** One worker: sends one part after the other. The first one that fails stops the others. */
+  async sendUntilEnd(): Promise<void> {
     try {
-      await worker();
+      while (await this.sendNext()) {
+        // Until the archive is at its end.
+      }
     } catch (error) {
       this.failure ??= { error };
       this.stop.abort();
@@ -113,5 +86,39 @@ class PartSender {
       throw this.failure.error;
     }
     return this.parts.sort((a, b) => a.number - b.number);
+  }
+
+  /** Reads one part and sends it; false when the archive is at its end. */
+  private async sendNext(): Promise<boolean> {
+    const { s3, upload, memory, onSent } = this.options;
+    const turn = this.reading.then(() => this.readPart());
+    this.reading = turn.catch(() => undefined);
+    const { piece, payload, number } = await turn;
+    try {
+      if (payload.bytes.length === 0) {
+        return false;
+      }
+      const part = { ...upload, number, payload };
+      this.parts.push(await s3.sendPart(part, this.signal));
+      this.sent += payload.bytes.length;
+      onSent(this.sent);
+      return true;
+    } finally {
+      memory.give(piece);
+    }
+  }
+
+  private async readPart(): Promise<ReadPart> {
+    const { memory, reader } = this.options;
+    const piece = await memory.take(this.partBytes);
+    try {
+      checkCancelled(this.signal);
+      const payload = await reader.fill(piece.subarray(0, this.partBytes));
+      this.started += 1;
+      return { piece, payload, number: this.started };
+    } catch (error) {
+      memory.give(piece);
+      throw error;
+    }
   }
 }

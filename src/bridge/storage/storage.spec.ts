@@ -411,6 +411,28 @@ describe('an export in parts', () => {
     expectNothingLeft();
   });
 
+  it('shares its memory with others that run beside it', async () => {
+    const target = storage();
+    const signal = new AbortController().signal;
+    const bento = await bentoOf(LARGE);
+    const common = { bento, home: tree.home, signal };
+    const measured = await target.digest(common);
+    const archives = await Promise.all(
+      ['a', 'b', 'c', 'd'].map(prefix =>
+        target.upload({
+          ...common,
+          ...measured,
+          destination: { bucket: 'bucket', prefix },
+          onProgress: () => undefined
+        })
+      )
+    );
+    expect(archives.map(archive => archive.skipped)).not.toContain(true);
+    expect(
+      [...stub.objects.values()].map(object => sha256(object.bytes))
+    ).toEqual(archives.map(archive => archive.digest));
+  });
+
   it('removes what an earlier life has left, and does not mind when it is gone', async () => {
     stub.uploads.set('old', new Map());
     const upload = { bucket: 'bucket', key: 'k', uploadId: 'old' };

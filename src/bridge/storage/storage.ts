@@ -10,6 +10,7 @@ import {
   locationOf,
   parseEndpoint
 } from './destination';
+import { PartMemory } from './partMemory';
 import { presign, type Presigned } from './presign';
 import type { ObjectName, S3, UploadName } from './s3';
 import { tarSize } from './tarSource';
@@ -51,6 +52,7 @@ export interface UploadOptions extends Exportable {
  */
 export class Storage {
   private readonly clients = new Map<string, Promise<S3>>();
+  private readonly memory = new PartMemory();
 
   constructor(private readonly settings: StorageSettings) {}
 
@@ -94,7 +96,7 @@ export class Storage {
     const s3 = await this.client(this.settings.endpoint);
     const key = archiveKey(destination.prefix, bento, digest);
     const object = { bucket: destination.bucket, key };
-    const upload = new Upload({ s3, object, ...options });
+    const upload = new Upload({ s3, object, memory: this.memory, ...options });
     const skipped = await upload.isThere();
     if (skipped) {
       options.onProgress(size, size);

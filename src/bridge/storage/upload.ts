@@ -5,6 +5,7 @@ import type { Bento } from '../../protocol';
 import type { ArchiveEntry } from '../store/archiveEntries';
 import { ArchiveReader, checkCancelled } from './archiveReader';
 import { locationOf } from './destination';
+import type { PartMemory } from './partMemory';
 import { partPlan, sendParts } from './parts';
 import type { ObjectName, ObjectState, Part, S3, UploadName } from './s3';
 import { tarSize } from './tarSource';
@@ -15,6 +16,7 @@ const CLEAN_UP_PAUSES = [200, 1000, 3000];
 /** What one upload is about. */
 export interface UploadJob {
   s3: S3;
+  memory: PartMemory;
   object: ObjectName;
   bento: Bento;
   digest: string;
@@ -61,23 +63,30 @@ export class Upload {
   }
 
   private async sendWhole(reader: ArchiveReader): Promise<void> {
-    const { s3, object, size, signal } = this.job;
-    const payload = await reader.fill(Buffer.allocUnsafeSlow(size));
-    this.checkDigest(reader);
+    const { s3, object, memory, size, signal } = this.job;
+    const piece = await memory.take(size);
+    let sending = false;
     try {
+      const payload = await reader.fill(piece.subarray(0, size));
+      this.checkDigest(reader);
+      checkCancelled(signal);
+      sending = true;
       await s3.put({ ...object, labels: this.labels(), payload }, signal);
       await this.checkArrival();
     } catch (error) {
       const failure = toBentoError(error);
-      if (mayHaveArrived(failure)) {
+      if (sending && mayHaveArrived(failure)) {
         await this.cleanUp(failure, () => s3.remove(object));
       }
       throw failure;
+    } finally {
+      memory.give(piece);
     }
   }
 
   private async sendInParts(reader: ArchiveReader): Promise<void> {
-    const { s3, object, size, signal, onProgress, onUpload } = this.job;
+    const { s3, memory, size, signal, onProgress, onUpload } = this.job;
+    const { object } = this.job;
     // Not stopped by the signal: an upload whose id is never learned would stay for ever.
     const uploadId = await s3.begin({ ...object, labels: this.labels() });
     const upload = { ...object, uploadId };
@@ -86,7 +95,7 @@ export class Upload {
       checkCancelled(signal);
       await onUpload?.(upload);
       const parts = await sendParts({
-        ...{ s3, upload, reader, size, signal },
+        ...{ s3, upload, reader, memory, size, signal },
         onSent: bytes => {
           onProgress(bytes, size);
         }
