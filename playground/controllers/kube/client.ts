@@ -217,6 +217,7 @@ export class KubeClient {
     { method, path, body, contentType }: Exchange,
     signal?: AbortSignal
   ): Promise<IncomingMessage> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const request = https.request(new URL(path, this.server), {
         method,
@@ -225,14 +226,18 @@ export class KubeClient {
         headers: {
           authorization: `Bearer ${this.token}`,
           accept: 'application/json',
-          ...(body === undefined
+          ...(text === undefined
             ? {}
-            : { 'content-type': contentType ?? 'application/json' })
+            : {
+                'content-type': contentType ?? 'application/json',
+                // Node sends the body of a DELETE without its length otherwise.
+                'content-length': Buffer.byteLength(text)
+              })
         }
       });
       request.once('response', resolve);
       request.once('error', reject);
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      request.end(text);
     });
   }
 }

@@ -6,7 +6,7 @@ import type { EnvVar } from './types';
 /** The port that everything listens on unless the variable PORT says otherwise. */
 export const defaultPort = '3000';
 
-const module = 'python -m bentoml._internal.server.cli';
+const serverModule = 'python -m bentoml._internal.server.cli';
 
 function portOf(component: Component): string {
   const set = component.spec.envs?.find(({ name }) => name === 'PORT')?.value;
@@ -27,7 +27,7 @@ function startCommand(
   const entrypoint = './env/docker/entrypoint.sh';
   const bind = `--bind tcp://0.0.0.0:${portOf(component)}`;
   if (component.runner) {
-    return `${entrypoint} ${module}.runner . --runner-name ${component.runner} ${bind} --working-dir .`;
+    return `${entrypoint} ${serverModule}.runner . --runner-name ${component.runner} ${bind} --working-dir .`;
   }
   if (runners.length === 0) {
     return `${entrypoint} bentoml serve . --production`;
@@ -40,7 +40,7 @@ function startCommand(
       ])
     )
   );
-  return `${entrypoint} ${module}.api_server . ${bind} --runner-map '${map}' --working-dir .`;
+  return `${entrypoint} ${serverModule}.api_server . ${bind} --runner-map '${map}' --working-dir .`;
 }
 
 /** Plain values only, the first of each name, then what the operator adds. */

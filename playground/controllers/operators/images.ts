@@ -51,5 +51,7 @@ export function imageNames(bentoTag: string, image?: string): ImageNames {
  * name is left out, since it is pushed to under one and pulled from under another.
  */
 export function imageFolder(reference: string): string {
-  return encodeURIComponent(reference.slice(reference.indexOf('/') + 1));
+  const name = reference.slice(reference.indexOf('/') + 1);
+  // No percent signs: BentoML 1.1 takes the folder for a URL and decodes it.
+  return name.replaceAll('/', '+').replaceAll(':', '=');
 }

@@ -68,6 +68,7 @@ export function launchPlan(options: LaunchOptions): LaunchPlan {
     Object.assign(env, builderEnv(options, words.join(' ')));
   }
   if (kind === 'bento') {
+    words = words.map(replaceShell);
     cwd = imagePath(dataDir, container.image);
     Object.assign(env, bentoEnv(options, cwd));
   }
@@ -89,6 +90,14 @@ export function damageSignature(text: string): string {
     (_all, name: string, signature: string) =>
       name + signature.replace(/./g, digit => (digit === '0' ? '1' : '0'))
   );
+}
+
+/**
+ * Lets the shell that starts a bento's entrypoint give way to it, so that the server gets the signal
+ * to end and answers what it has begun.
+ */
+function replaceShell(text: string): string {
+  return text.startsWith('./env/docker/entrypoint.sh ') ? `exec ${text}` : text;
 }
 
 function installExecutor(sandbox: PodSandbox): string {
