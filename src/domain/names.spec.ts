@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 import fc from 'fast-check';
-import { BentoError } from './errors';
+import type { BentoError } from './errors';
 import {
   checkDeploymentName,
   checkRunnerNames,
