@@ -9,8 +9,11 @@ import {
 import { ensureEnv } from '../playground/envs';
 import { type Instance, setFaults, up } from '../playground/instance';
 
-/** Name of the playground that all cluster tests share; the end of the run takes it down. */
-export const SHARED = 'cluster-tests';
+/**
+ * Name of the playground that all cluster tests share; the end of the run takes
+ * it down. Another name lets two runs go on side by side.
+ */
+export const SHARED = process.env.BENTO_TEST_PLAYGROUND ?? 'cluster-tests';
 
 /** A bridge on the shared playground, as the product runs there. */
 export interface Product {

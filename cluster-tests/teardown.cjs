@@ -11,7 +11,7 @@ module.exports = () => {
       'playground/main.ts',
       'down',
       '--name',
-      'cluster-tests'
+      process.env.BENTO_TEST_PLAYGROUND ?? 'cluster-tests'
     ],
     { stdio: 'inherit' }
   );
