@@ -28,7 +28,7 @@ const CAUSES: LogCause[] = [
     pattern: /The requested URL returned error: (5\d\d)/,
     reason: 'the object store failed with status $1',
     action:
-      'The build tries again by itself for about eleven minutes: wait again with "%bento status --wait".'
+      'The build tries again by itself for about eleven minutes: wait again with "%bento deploy TAG --wait", which sends nothing twice.'
   },
   {
     pattern: /An error occurred \((403|404|\w+)\) when calling the (\w+)/,

@@ -93,7 +93,7 @@ export const stage = z.object({
   stage: stageName,
   state: z.enum(['pending', 'running', 'done', 'failed', 'skipped']),
   startedAt: z.optional(instant),
-  /** Milliseconds; of a running stage: so far. */
+  /** Milliseconds; absent while it runs, so that time alone makes no events. */
   ms: z.optional(z.number()),
   /** Bytes sent and bytes in all, for the export. */
   bytes: z.optional(z.object({ done: z.number(), total: z.number() })),

@@ -2,6 +2,7 @@
 import { deploymentViews } from '../../domain/chain';
 import { BentoError } from '../../domain/errors';
 import type { EventObject, Snapshot } from '../../domain/kube';
+import { logCause } from '../../domain/logCauses';
 import { type LogTarget, outcome, type Patience } from '../../domain/outcome';
 import type { Deployment, Json } from '../../protocol';
 import { fetchEvents } from '../cluster/events';
@@ -218,7 +219,7 @@ export class Deployments {
       tailLines: LOG_LINES
     }).catch((reason: unknown) => [`(no log: ${String(reason)})`]);
     return new BentoError(error.code, {
-      params: error.params,
+      params: { ...error.params, ...logCause(lines) },
       cause: error,
       details: [
         ...error.details,
