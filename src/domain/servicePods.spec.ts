@@ -6,7 +6,7 @@ import {
 } from '../bridge/forward/testing/fakeView';
 import type { BentoError } from './errors';
 import type { Snapshot } from './kube';
-import { servicePods } from './servicePods';
+import { servicePods, whyBroken } from './servicePods';
 
 function snapshot(pods: PodSketch[], version = 'v1'): Snapshot {
   const view = new FakeView();
@@ -66,7 +66,7 @@ it('leaves out the copies that debugging makes', () => {
 it('takes the number of the port named http, which the PORT variable moves', () => {
   const content = snapshot([{ name: 'one', port: 5000 }]);
   expect(servicePods(content, 'demo')).toEqual([
-    { name: 'one', uid: 'uid-one', port: 5000 }
+    { name: 'one', uid: 'uid-one', port: 5000, restarts: 0 }
   ]);
 });
 
@@ -119,5 +119,51 @@ describe('says why no pod can answer', () => {
     const content = snapshot(pods);
     change(content);
     expect(failure(content).params.reason).toBe(reason);
+  });
+});
+
+describe('connections to a pod', () => {
+  const before = { name: 'one', uid: 'uid-one', port: 3000, restarts: 0 };
+  const after = (change: (content: Snapshot) => void) => {
+    const content = snapshot([{ name: 'one' }]);
+    change(content);
+    return whyBroken(content, before);
+  };
+  const statuses = ({ pods }: Snapshot) => pods.flatMap(pod => pod.statuses);
+
+  it('last while it is going away or not ready', () => {
+    expect(after(() => undefined)).toBeUndefined();
+    const pods = [{ name: 'one', ready: false, terminating: true }];
+    expect(whyBroken(snapshot(pods), before)).toBeUndefined();
+  });
+
+  it('have broken when it is gone, also when another has its name', () => {
+    expect(whyBroken(snapshot([]), before)).toBe('the pod is gone');
+    const replaced = after(({ pods }) =>
+      pods.forEach(pod => (pod.metadata.uid = 'uid-2'))
+    );
+    expect(replaced).toBe('the pod is gone');
+  });
+
+  it('have broken when its container has ended or is another', () => {
+    const restarted = after(content =>
+      statuses(content).forEach(status => (status.restartCount = 1))
+    );
+    expect(restarted).toBe('its container was restarted');
+    const ended = after(content =>
+      statuses(content).forEach(status => (status.terminated = { exitCode: 9 }))
+    );
+    expect(ended).toBe('its container has ended');
+    const other = after(content =>
+      content.pods.forEach(pod =>
+        pod.statuses.push({
+          name: 'proxy',
+          ready: true,
+          restartCount: 3,
+          image: 'envoy'
+        })
+      )
+    );
+    expect(other).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 import { BentoError } from './errors';
-import type { BentoDeployment, Pod, Snapshot } from './kube';
+import type { BentoDeployment, ContainerStatus, Pod, Snapshot } from './kube';
 
 /** A pod that a request can be sent to. */
 export interface ServicePod {
@@ -8,6 +8,8 @@ export interface ServicePod {
   uid: string;
   /** Number of the container port that is named `http`. */
   port: number;
+  /** How often the container with that port has been restarted. */
+  restarts: number;
 }
 
 const LABEL = 'yatai.ai/';
@@ -45,11 +47,7 @@ export function servicePods(snapshot: Snapshot, name: string): ServicePod[] {
         one.metadata.creationTimestamp
       )
     );
-  const found = selected.filter(isReady).flatMap(pod => {
-    const port = httpPort(pod);
-    const { name, uid } = pod.metadata;
-    return port === undefined ? [] : [{ name, uid, port }];
-  });
+  const found = selected.filter(isReady).flatMap(toServicePod);
   if (found.length > 0) {
     return found;
   }
@@ -64,6 +62,27 @@ export function servicePods(snapshot: Snapshot, name: string): ServicePod[] {
     );
   }
   throw notReady(`${selected.slice(0, 3).map(whyNot).join('; ')}.`);
+}
+
+/**
+ * Why connections to a pod have certainly broken since it was picked, if they
+ * have: a node that went away, for one, does not close them.
+ */
+export function whyBroken(
+  snapshot: Snapshot,
+  before: ServicePod
+): string | undefined {
+  const pod = snapshot.pods.find(({ metadata }) => metadata.uid === before.uid);
+  if (!pod) {
+    return 'the pod is gone';
+  }
+  const status = serverStatus(pod);
+  if (status?.terminated ?? status?.waiting) {
+    return 'its container has ended';
+  }
+  return status && status.restartCount > before.restarts
+    ? 'its container was restarted'
+    : undefined;
 }
 
 /**
@@ -109,10 +128,30 @@ function isReady(pod: Pod): boolean {
   );
 }
 
-function httpPort(pod: Pod): number | undefined {
-  return pod.containers
-    .flatMap(container => container.ports)
-    .find(port => port.name === 'http')?.containerPort;
+/** The container with the port named `http`, and that port. */
+function server(pod: Pod): { container: string; port: number } | undefined {
+  for (const { name, ports } of pod.containers) {
+    const port = ports.find(candidate => candidate.name === 'http');
+    if (port) {
+      return { container: name, port: port.containerPort };
+    }
+  }
+  return undefined;
+}
+
+function serverStatus(pod: Pod): ContainerStatus | undefined {
+  const container = server(pod)?.container;
+  return pod.statuses.find(({ name }) => name === container);
+}
+
+function toServicePod(pod: Pod): ServicePod[] {
+  const found = server(pod);
+  if (!found) {
+    return [];
+  }
+  const { name, uid } = pod.metadata;
+  const restarts = serverStatus(pod)?.restartCount ?? 0;
+  return [{ name, uid, port: found.port, restarts }];
 }
 
 /** Why one selected pod cannot answer, in a few words. */

@@ -209,6 +209,23 @@ describe('connections', () => {
     expect((await ask()).text).toBe('got ');
   });
 
+  it('opened beforehand are renewed before they are stale, and not for ever', async () => {
+    jest.useFakeTimers({ doNotFake: [...real] });
+    serve('a');
+    view.set([{ name: 'a' }]);
+    await ask();
+    await until(() => stub.opened.length === 2);
+    for (let renewals = 1; renewals <= 7; renewals++) {
+      jest.advanceTimersByTime(4000);
+      await until(() => stub.opened.length === 2 + renewals);
+      await until(() => stub.tunnels.size === 1);
+    }
+    jest.advanceTimersByTime(4000);
+    await until(() => stub.tunnels.size === 0);
+    expect(stub.opened).toHaveLength(9);
+    expect(view.held).toBe(0);
+  });
+
   it('survive 100 requests of which 20 are aborted, and none is left over', async () => {
     jest.useFakeTimers({ doNotFake: [...real] });
     serve('a');
@@ -315,6 +332,24 @@ describe('healing', () => {
     const error = await failure({ method: 'POST', body });
     expect(error.code).toBe('forwardFailed');
     expect(error.message).toContain('connection refused');
+  });
+
+  it('does not wait for a pod that went away without closing anything', async () => {
+    serve('b');
+    stub.pods.set('a', (side, port) => side.begin(port));
+    view.set([{ name: 'a' }]);
+    const lost = ask();
+    const lostPost = failure({ method: 'POST', body: Buffer.from('data') });
+    await until(
+      () => [...stub.tunnels].filter(({ size }) => size > 0).length === 2
+    );
+    view.set([{ name: 'b' }]);
+    expect(await lost).toEqual({ text: 'got ', pod: 'b' });
+    const error = await lostPost;
+    expect(error.message).toContain('pod a broke before the answer');
+    expect(error.message).toContain('the pod is gone');
+    expect(error.message).toContain('was not sent again');
+    await until(() => [...stub.opened].pop() === 'b');
   });
 
   it('gives up after the second try', async () => {

@@ -5,9 +5,11 @@ import type { BentoDeployment, Snapshot } from '../../domain/kube';
 import {
   findDeployment,
   type ServicePod,
-  servicePods
+  servicePods,
+  whyBroken
 } from '../../domain/servicePods';
 import { KeptAgent } from './keptAgent';
+import { type Opening, Spare } from './spare';
 import { type ApiConnection, openTunnel, type Tunnel } from './tunnel';
 
 /** What is watched of one namespace, as far as forwarding needs it. */
@@ -29,16 +31,7 @@ export interface TargetOptions {
   view: NamespaceView;
 }
 
-interface Spare {
-  podUid: string;
-  tunnel: Promise<Tunnel>;
-  expires: NodeJS.Timeout;
-}
-
 const SYNC_TIMEOUT_MS = 10_000;
-
-/** Below the minute after which load balancers cut silent connections. */
-const SPARE_MS = 30_000;
 
 /** For how long a pod that broke a connection is the last choice. */
 const SUSPICION_MS = 5000;
@@ -57,11 +50,12 @@ export class Target {
   /** Sends HTTP requests through tunnels and keeps them for the next request. */
   readonly agent = new KeptAgent(() => this.connect());
 
-  private readonly tunnels = new Set<Tunnel>();
+  /** All that are open, with the pod as it was when they were opened. */
+  private readonly tunnels = new Map<Tunnel, ServicePod>();
   /** Tunnels by uid of their pod, open or being opened. */
   private readonly load = new Map<string, number>();
   private readonly suspects = new Map<string, number>();
-  private spare?: Spare;
+  private readonly spare = new Spare(() => this.openSpare());
   private holds = 0;
   private unwatch: (() => void) | undefined;
   private closed = false;
@@ -127,8 +121,8 @@ export class Target {
     const release = this.hold();
     try {
       await this.synced();
-      const tunnel = (await this.takeSpare()) ?? (await this.openToAny());
-      this.refill();
+      const tunnel = (await this.spare.take()) ?? (await this.openToAny());
+      this.spare.prepare();
       return tunnel;
     } finally {
       release();
@@ -140,8 +134,8 @@ export class Target {
     const release = this.hold();
     try {
       await this.synced();
-      this.refill();
-      await this.spare?.tunnel;
+      this.spare.prepare();
+      await this.spare.opened();
     } catch {
       // The connection that needs it will fail with the reason.
     } finally {
@@ -163,9 +157,9 @@ export class Target {
   /** Closes every tunnel; requests that are under way fail. */
   close(): void {
     this.closed = true;
-    this.dropSpare();
+    this.spare.close();
     this.agent.destroy();
-    for (const tunnel of this.tunnels) {
+    for (const tunnel of this.tunnels.keys()) {
       tunnel.destroy();
     }
   }
@@ -256,7 +250,7 @@ export class Target {
       done();
       throw error;
     }
-    this.tunnels.add(tunnel);
+    this.tunnels.set(tunnel, pod);
     tunnel.once('close', () => {
       this.tunnels.delete(tunnel);
       done();
@@ -276,62 +270,29 @@ export class Target {
     }
   }
 
-  private async takeSpare(): Promise<Tunnel | undefined> {
-    const spare = this.spare;
-    if (!spare) {
-      return undefined;
-    }
-    this.spare = undefined;
-    clearTimeout(spare.expires);
-    const tunnel = await spare.tunnel.catch(() => undefined);
-    if (tunnel?.ended === true) {
-      tunnel.destroy();
-    }
-    return tunnel?.destroyed === false ? tunnel : undefined;
-  }
-
-  private refill(): void {
-    if (this.spare || this.closed) {
-      return;
-    }
+  private openSpare(): Opening | undefined {
     const [pod] = this.order(this.candidates());
-    if (!pod) {
-      return;
-    }
-    const spare: Spare = {
-      podUid: pod.uid,
-      tunnel: this.openTo(pod),
-      expires: setTimeout(() => this.dropSpare(spare), SPARE_MS)
-    };
-    spare.expires.unref();
-    this.spare = spare;
-    spare.tunnel.then(
-      tunnel => tunnel.once('ended', () => this.dropSpare(spare)),
-      () => this.dropSpare(spare)
-    );
+    return pod && { podUid: pod.uid, tunnel: this.openTo(pod) };
   }
 
-  private dropSpare(spare = this.spare): void {
-    if (spare && this.spare === spare) {
-      this.spare = undefined;
-      clearTimeout(spare.expires);
-      spare.tunnel.then(
-        tunnel => tunnel.destroy(),
-        () => undefined
-      );
-    }
-  }
-
-  /** Closes what leads idly to pods that are gone or that the Service has left. */
+  /**
+   * Breaks what leads to processes that have ended, and closes what leads idly
+   * to pods that the Service has left.
+   */
   private review(): void {
+    const snapshot = this.options.view.snapshot();
+    for (const [tunnel, pod] of this.tunnels) {
+      const reason = whyBroken(snapshot, pod);
+      if (reason !== undefined) {
+        tunnel.break(reason);
+      }
+    }
     const wanted = new Set(this.candidates().map(({ uid }) => uid));
     this.drop(uid => !wanted.has(uid));
   }
 
   private drop(unwanted: (podUid: string) => boolean): void {
-    if (this.spare && unwanted(this.spare.podUid)) {
-      this.dropSpare();
-    }
+    this.spare.drop(unwanted);
     this.agent.dropIdle(stream => unwanted((stream as Tunnel).podUid));
   }
 

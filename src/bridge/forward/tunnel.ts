@@ -146,6 +146,14 @@ export class Tunnel extends Duplex {
     }
   }
 
+  /** Ends at once for a reason that only someone else can know. */
+  break(reason: string): void {
+    if (!this.destroyed) {
+      this.fail(reason);
+      this.destroy(this.failure);
+    }
+  }
+
   // What Node's HTTP client calls on sockets and a tunnel has no use for.
   setKeepAlive(): this {
     return this;
