@@ -251,12 +251,10 @@ describe('deploying through the bridge', () => {
     setFaults(product.instance, []);
   });
 
-  it('goes on with a deploy when the bridge is killed in the middle of the export', async () => {
-    const doomed = await startOther();
-    const tag = write({ name: 'survivor', ballast: 96 * 1024 * 1024 });
-    const { id } = await doomed.client.request('deploy.start', { tag });
-    await new Promise<void>(resolve => {
-      void doomed.client
+  /** Resolves when the first bytes of an export are on their way. */
+  function bytesFlow(client: Product['client'], id: string): Promise<void> {
+    return new Promise<void>(resolve => {
+      void client
         .request(
           'operation.follow',
           { id },
@@ -271,6 +269,30 @@ describe('deploying through the bridge', () => {
         )
         .catch(() => undefined);
     });
+  }
+
+  it('cancels a deploy that is under way when it is deleted, and leaves nothing', async () => {
+    const tag = write({ name: 'regretted', ballast: 96 * 1024 * 1024 });
+    const { client } = product;
+    const { id } = await client.request('deploy.start', { tag });
+    await bytesFlow(client, id);
+    const { items } = await client.request('deployment.planDelete', {
+      name: 'regretted'
+    });
+    expect(items).toMatchObject([{ kind: 'Deploy', name: tag }]);
+    await remove('regretted');
+    const { operations } = await client.request('operation.list', {});
+    expect(operations.find(operation => operation.id === id)).toMatchObject({
+      state: 'cancelled'
+    });
+    expect(await requests()).toEqual([]);
+  });
+
+  it('goes on with a deploy when the bridge is killed in the middle of the export', async () => {
+    const doomed = await startOther();
+    const tag = write({ name: 'survivor', ballast: 96 * 1024 * 1024 });
+    const { id } = await doomed.client.request('deploy.start', { tag });
+    await bytesFlow(doomed.client, id);
     doomed.bridge.process.kill('SIGKILL');
     const next = await startOther();
     const done = await next.client.request('operation.follow', { id });

@@ -52,7 +52,7 @@ async function main(): Promise<void> {
       deployments,
       exporter,
       deployer,
-      deleter: new Deleter(context, deployments),
+      deleter: new Deleter(context, deployments, operations),
       reach
     }),
     hub,

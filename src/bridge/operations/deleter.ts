@@ -2,11 +2,12 @@
 import { planDeletion } from '../../domain/deletion';
 import { BentoError } from '../../domain/errors';
 import type { Snapshot } from '../../domain/kube';
-import type { DeletionItem, Result } from '../../protocol';
+import type { DeletionItem, Operation, Result } from '../../protocol';
 import { KINDS, type Kind } from '../cluster/kinds';
 import { resourcePath } from '../cluster/target';
 import type { Context } from '../context';
 import type { Deployments } from './deployments';
+import type { Operations } from './operations';
 
 /** The kinds that are deleted by us, in this order: what serves goes before what it was built from. */
 const DELETED: Record<string, Kind> = {
@@ -34,18 +35,46 @@ interface Target {
 export class Deleter {
   constructor(
     private readonly context: Context,
-    private readonly deployments: Deployments
+    private readonly deployments: Deployments,
+    private readonly operations: Operations
   ) {}
 
-  /** What a delete would remove and what it would leave; throws `notFound`. */
-  async plan({ namespace, name }: Target): Promise<DeletionItem[]> {
+  /**
+   * What a delete would remove and what it would leave; a deploy that is under
+   * way counts. Throws `notFound`.
+   */
+  async plan(target: Target): Promise<DeletionItem[]> {
+    const { namespace, name } = target;
     const release = await this.deployments.acquire(namespace);
     try {
-      await this.deployments.get(namespace, name);
-      return planDeletion(this.snapshot(namespace), name);
+      const running = this.running(target).map(({ tag }): DeletionItem => ({
+        kind: 'Deploy',
+        name: tag,
+        fate: 'explicit',
+        note: 'is under way and will be cancelled'
+      }));
+      try {
+        return [...running, ...planDeletion(this.snapshot(namespace), name)];
+      } catch (error) {
+        if (running.length > 0 && isAbsent(error)) {
+          return running;
+        }
+        throw error;
+      }
     } finally {
       release();
     }
+  }
+
+  private running({ namespace, name }: Target): Operation[] {
+    return this.operations
+      .list()
+      .filter(
+        operation =>
+          operation.state === 'running' &&
+          operation.namespace === namespace &&
+          operation.name === name
+      );
   }
 
   /** Deletes, and ends when all of it is gone that the watches show. */
@@ -57,6 +86,9 @@ export class Deleter {
     const release = await this.deployments.acquire(namespace);
     try {
       const items = await this.plan(target);
+      for (const { id } of this.running(target)) {
+        await this.operations.cancel(id);
+      }
       const { client } = await this.context.cluster();
       for (const [word, kind] of Object.entries(DELETED)) {
         for (const { name } of explicit(items, word)) {
@@ -107,8 +139,12 @@ async function ignoreAbsent(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {
-    if (!(error instanceof BentoError && error.code === 'notFound')) {
+    if (!isAbsent(error)) {
       throw error;
     }
   }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof BentoError && error.code === 'notFound';
 }
