@@ -16,4 +16,11 @@ describe('scrub', () => {
   ])('%s', (text, scrubbed) => {
     expect(scrub(text)).toBe(scrubbed);
   });
+
+  it.each(['a.', 'x://a:', 'eyJ', 'authorization: '])(
+    'gets through a long run of %p',
+    text => {
+      expect(scrub(text.repeat(50_000))).toBeTruthy();
+    }
+  );
 });

@@ -7,7 +7,7 @@ const SECRETS = [
   /((?:authorization|cookie|x-xsrftoken)["']?\s*[:=]\s*["']?)[^"'\r\n]+/gi,
   /(Bearer\s+)[\w.~+/=-]+/gi,
   // User information in an address.
-  /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]+:)[^\s@/]+(?=@)/gi,
+  /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{1,256}:)[^\s@/]{1,1024}(?=@)/gi,
   /()\b(?:AKIA|ASIA)[A-Z0-9]{12,}/g,
   // JSON Web Tokens.
   /()\beyJ[\w-]+\.[\w-]+\.[\w-]+/g
