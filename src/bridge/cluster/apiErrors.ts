@@ -134,10 +134,7 @@ function refused(parts: Parts): BentoError {
 /** A group that is not served gets a plain page, an object that is not there a Status that names it. */
 function absent({ target, object, cause }: Parts): BentoError {
   if (target.group.includes('.') && object?.details?.kind === undefined) {
-    return new BentoError('crdMissing', {
-      params: { crd: resourceName(target), group: target.group },
-      cause
-    });
+    return crdMissing(target, cause);
   }
   // A create names the namespace that is missing, not the new object.
   const other = object?.details?.kind === 'namespaces';
@@ -145,6 +142,14 @@ function absent({ target, object, cause }: Parts): BentoError {
     ? `namespaces/${object.details?.name ?? target.namespace}`
     : objectName(target);
   return new BentoError('notFound', { params: { what, hint: '' }, cause });
+}
+
+/** The error for a kind that the cluster does not have. */
+export function crdMissing(target: Target, cause: unknown): BentoError {
+  return new BentoError('crdMissing', {
+    params: { crd: resourceName(target), group: target.group },
+    cause
+  });
 }
 
 function rejected({

@@ -296,6 +296,28 @@ describe('what the API server refuses', () => {
     expect(apiFailure(error)?.status).toBe(status);
   });
 
+  it.each([
+    ['is not installed', 404, {}, 'crdMissing'],
+    ['is not in its group', 200, { resources: [{ name: 'x' }] }, 'crdMissing'],
+    ['is there', 200, { resources: [{ name: 'things' }] }, 'forbidden'],
+    ['cannot be asked for', 403, {}, 'forbidden']
+  ])(
+    'a forbidden kind that %s (discovery says %i %j) → %s',
+    async (_name, status, answer, code) => {
+      await start(({ path }, response) => {
+        if (path === '/apis/example.org/v1') {
+          sendJson(response, status, answer);
+        } else {
+          sendStatus(response, 403, { message: 'User "x" cannot list things' });
+        }
+      });
+      expect(await failure(client.get(THINGS))).toMatchObject({
+        code,
+        cause: { status: 403 }
+      });
+    }
+  );
+
   it('quotes no secret', async () => {
     await start((_request, response) =>
       sendStatus(response, 422, {

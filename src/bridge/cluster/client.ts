@@ -4,6 +4,7 @@ import { BentoError } from '../../domain/errors';
 import {
   answerError,
   apiFailure,
+  crdMissing,
   isTrustError,
   networkError
 } from './apiErrors';
@@ -285,8 +286,38 @@ export class KubeClient {
         const ms = Math.min(wait, TURNED_AWAY_MS);
         await this.clock.sleep(ms, request.signal);
       } else {
-        throw error;
+        throw await this.#explain(error, request);
       }
+    }
+  }
+
+  /**
+   * Rights are checked before anything else, so that a kind which is not
+   * installed is forbidden to whoever has no rights on it. Discovery, which
+   * everybody may read, tells the difference.
+   */
+  async #explain(error: BentoError, request: Request): Promise<BentoError> {
+    const target = targetOf(request.method, request.path, request.query);
+    const [, , group = '', version = ''] = request.path.split('/');
+    const isCustom = target.group.includes('.') && target.resource !== '';
+    if (error.code !== 'forbidden' || !isCustom) {
+      return error;
+    }
+    try {
+      const { resources = [] } = await this.#json<{
+        resources?: { name: string }[];
+      }>({
+        method: 'GET',
+        path: `/apis/${group}/${version}`,
+        signal: request.signal,
+        once: true
+      });
+      const known = resources.some(({ name }) => name === target.resource);
+      return known ? error : crdMissing(target, error.cause);
+    } catch (thrown) {
+      return apiFailure(thrown)?.status === 404
+        ? crdMissing(target, error.cause)
+        : error;
     }
   }
 

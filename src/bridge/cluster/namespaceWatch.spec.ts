@@ -3,7 +3,7 @@ import { KubeClient } from './client';
 import { NamespaceWatch } from './namespaceWatch';
 import { FakeCollection } from './testing/fakeCollection';
 import { ManualClock } from './testing/manualClock';
-import { sendStatus, StubServer } from './testing/stubServer';
+import { sendJson, sendStatus, StubServer } from './testing/stubServer';
 import { turns, until } from './testing/until';
 
 const PLURALS = [
@@ -33,7 +33,13 @@ beforeEach(async () => {
     if (refused.has(plural)) {
       sendStatus(response, 403, { message: 'User "x" cannot watch resource' });
     } else {
-      collections.get(plural)?.serve(request, response);
+      const found = collections.get(plural);
+      if (found) {
+        found.serve(request, response);
+      } else {
+        const resources = PLURALS.map(name => ({ name }));
+        sendJson(response, 200, { resources });
+      }
     }
   });
   attempts = [];
@@ -51,9 +57,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  // Until the watches have given up.
-  clock.elapse(30_000);
-  await turns(5);
+  watch.close();
   client.close();
   await server.close().catch(() => undefined);
 });

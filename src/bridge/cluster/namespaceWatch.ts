@@ -153,6 +153,12 @@ export class NamespaceWatch {
     }
   }
 
+  /** Stops the watches now, whoever has acquired them. */
+  close(): void {
+    this.#cancelLinger?.();
+    this.#end();
+  }
+
   #start(): Watches {
     this.#snapshot = undefined;
     return {
