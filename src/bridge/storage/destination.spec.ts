@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-import { archiveKey, parseDestination, parseEndpoint } from './destination';
+import {
+  archiveKey,
+  parseDestination,
+  parseEndpoint,
+  refuseBucketIn
+} from './destination';
 
 describe('parseDestination', () => {
   it.each([
@@ -83,5 +88,15 @@ describe('parseEndpoint', () => {
         message: expect.not.stringContaining('hunter2') as string
       })
     );
+  });
+
+  it('does not take the bucket twice', () => {
+    expect(() => {
+      refuseBucketIn('http://m:9000/data/', 'data');
+    }).toThrow(expect.objectContaining({ code: 'endpointInvalid' }));
+    expect(() => {
+      refuseBucketIn('http://data:9000', 'data');
+      refuseBucketIn(undefined, 'data');
+    }).not.toThrow();
   });
 });

@@ -120,6 +120,24 @@ export function parseEndpoint(text: string): Endpoint {
   };
 }
 
+/**
+ * The bucket comes after the address by itself; said twice, every object would
+ * go elsewhere.
+ * @throws BentoError `endpointInvalid`.
+ */
+export function refuseBucketIn(
+  endpoint: string | undefined,
+  bucket: string
+): void {
+  if (
+    endpoint !== undefined &&
+    parseEndpoint(endpoint).url.endsWith(`/${bucket}`)
+  ) {
+    const reason = `it ends with the bucket "${bucket}", which belongs into the destination`;
+    throw new BentoError('endpointInvalid', { params: { endpoint, reason } });
+  }
+}
+
 /** `URL` has brought every spelling of an IPv4 address to four numbers already. */
 function isLoopback(host: string): boolean {
   return (

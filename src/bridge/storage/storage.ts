@@ -8,6 +8,7 @@ import {
   archiveKey,
   type Destination,
   locationOf,
+  refuseBucketIn,
   parseEndpoint
 } from './destination';
 import { PartMemory } from './partMemory';
@@ -93,6 +94,7 @@ export class Storage {
    */
   async upload(options: UploadOptions): Promise<Archive> {
     const { bento, destination, digest, size } = options;
+    refuseBucketIn(this.settings.endpoint, destination.bucket);
     const s3 = await this.client(this.settings.endpoint);
     const key = archiveKey(destination.prefix, bento, digest);
     const object = { bucket: destination.bucket, key };

@@ -41,8 +41,13 @@ export class SizeMeter {
     folder: string,
     without: string[] = []
   ): Promise<number> {
-    const walk = new Walk(await this.realHome(), this.gate);
-    return walk.folder(await fs.realpath(folder), without).catch(() => 0);
+    try {
+      const walk = new Walk(await this.realHome(), this.gate);
+      return await walk.folder(await fs.realpath(folder), without);
+    } catch {
+      // Deleted since it was listed.
+      return 0;
+    }
   }
 
   private realHome(): Promise<string> {
