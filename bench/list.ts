@@ -51,8 +51,15 @@ async function listOnce(folder: string): Promise<Listing> {
       XDG_CACHE_HOME: path.join(folder, 'cache')
     }
   });
-  const client = await connectBridge(bridge.socketPath);
-  const listing = await timeList(client);
+  // A request to a dead bridge would wait for ever.
+  const died = new Promise<never>((_resolve, reject) =>
+    bridge.process.once('exit', () => {
+      reject(new Error(`The bridge ended:\n${bridge.log()}`));
+    })
+  );
+  const client = await Promise.race([connectBridge(bridge.socketPath), died]);
+  const listing = await Promise.race([timeList(client), died]);
+  died.catch(() => undefined);
   client.close();
   await bridge.stop();
   return listing;
