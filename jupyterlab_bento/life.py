@@ -85,19 +85,21 @@ class Life:
         _lives.add(self)
 
     def _read_output(self, stream: IO[bytes]) -> None:
-        for line in _lines(stream):
-            try:
-                message = json.loads(line)
-                self._ready = self._ready or message.get("ready") is True
-            except (ValueError, AttributeError):
-                self._log.add(line)
-            if self._ready:
-                self._changed.set()
+        with stream:
+            for line in _lines(stream):
+                try:
+                    message = json.loads(line)
+                    self._ready = self._ready or message.get("ready") is True
+                except (ValueError, AttributeError):
+                    self._log.add(line)
+                if self._ready:
+                    self._changed.set()
         self._changed.set()
 
     def _read_log(self, stream: IO[bytes]) -> None:
-        for line in _lines(stream):
-            self._log.add(line)
+        with stream:
+            for line in _lines(stream):
+                self._log.add(line)
 
     def wait_ready(self, seconds: float) -> str:
         """Wait for the ready line; return why it did not come, empty when it came."""
@@ -110,32 +112,39 @@ class Life:
     def wait(self) -> int:
         """Wait for the end of the process and of its output; return its exit code."""
         code = self.process.wait()
+        self._close_lifeline()
         for reader in self._readers:
             reader.join(1.0)
         return code
 
+    def _close_lifeline(self) -> None:
+        if self.process.stdin:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
     def leave(self) -> None:
         """Close the lifeline, wait for the bridge to leave, and kill what does not."""
-        with contextlib.suppress(OSError):
-            if self.process.stdin:
-                self.process.stdin.close()
-        try:
+        self._close_lifeline()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+            self.wait()
+            return
+        self.kill()
 
     def kill(self) -> None:
         """Kill the process and whatever it started."""
         with contextlib.suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
+        self.wait()
 
     def let_go(self) -> None:
         """Close our ends of the pipes, as a fork must: it would hold the lifeline."""
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream:
+            # The buffers' locks may be held by threads that the fork does not have.
+            raw = getattr(stream, "raw", None)
+            if raw is not None:
                 with contextlib.suppress(OSError):
-                    os.close(stream.fileno())
+                    raw.close()
 
 
 def describe_exit(code: int) -> str:

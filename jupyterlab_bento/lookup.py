@@ -22,6 +22,8 @@ _STEP = re.compile(
     re.VERBOSE,
 )
 
+_NOTHING = object()
+
 
 @dataclass(frozen=True)
 class Attribute:
@@ -121,7 +123,9 @@ def attribute(value: Any, name: str, shown: str) -> Any:
 def _item(value: Any, key: int | str, shown: str) -> Any:
     try:
         if isinstance(value, dict):
-            return dict.__getitem__(value, key)
+            found = dict.get(value, key, _NOTHING)  # a plain lookup asks __missing__
+            if found is not _NOTHING:
+                return found
         if isinstance(value, list):
             return list.__getitem__(value, _index(key))
         if isinstance(value, tuple):
@@ -131,9 +135,15 @@ def _item(value: Any, key: int | str, shown: str) -> Any:
         if library_type(value) is not None:
             return value[key]
     except (KeyError, IndexError, TypeError, ValueError):
-        raise _invalid(f"{shown} has no item {key!r}", f"Look at {shown}.") from None
+        raise _no_item(key, shown) from None
+    if isinstance(value, dict):
+        raise _no_item(key, shown)
     reason = f"{shown} is a {type(value).__name__}, of which no items are taken here"
     raise _invalid(reason, _assign(f"{shown}[{key!r}]"))
+
+
+def _no_item(key: int | str, shown: str) -> BentoError:
+    return _invalid(f"{shown} has no item {key!r}", f"Look at {shown}.")
 
 
 def _index(key: int | str) -> int:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -144,7 +145,7 @@ def write_pointer(folder: Path, pid: int, socket: str) -> Path:
 
 
 def running_bridges(folder: Path) -> list[Pointer]:
-    """Return the bridges of this user whose process lives, newest first.
+    """Return the bridges of this user that listen, newest first.
 
     Pointers of other owners, links, and files that others can read are ignored.
     """
@@ -207,4 +208,22 @@ def _is_running(pointer: Pointer) -> bool:
         os.kill(pointer.pid, 0)
     except (OSError, OverflowError):
         return False
-    return stat.S_ISSOCK(info.st_mode) and info.st_uid == os.geteuid()
+    ours = stat.S_ISSOCK(info.st_mode) and info.st_uid == os.geteuid()
+    return ours and _listens(pointer.socket)
+
+
+def _listens(path: str) -> bool:
+    """Tell whether anybody listens.
+
+    A process id alone says too little: it may belong to another process by now, and
+    the dead keep theirs in a container whose first process buries nobody.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            pass  # busy, which only the living are
+    return True

@@ -27,14 +27,19 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # Queries of presigned addresses, both signature versions.
     (
-        re.compile(r"(?i)\b(X-Amz-[\w-]+|AWSAccessKeyId|Signature)(=|%3D)[^&\s\"'<>\\]+"),
+        re.compile(r"(?i)(X-Amz-[\w-]{1,40}|AWSAccessKeyId|Signature)(=|%3D)[^&\s\"'<>\\]+"),
         rf"\1\2{MASK}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
     # Passwords in addresses.
-    (re.compile(r"([a-zA-Z][\w+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@"), rf"\1{MASK}@"),
+    (
+        re.compile(
+            r"(?<![\w+.-])([a-zA-Z][\w+.-]{0,20}://)[^/\s:@\"']{0,200}:[^/\s@\"']{1,500}@"
+        ),
+        rf"\1{MASK}@",
+    ),
     # JSON Web Tokens, service account tokens among them.
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), MASK),
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), MASK),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}"), MASK),
     (
         re.compile(
