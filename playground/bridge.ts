@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {
+  type CancellationToken,
   createMessageConnection,
   type MessageConnection,
   ResponseError
@@ -184,13 +185,15 @@ function clientOf(
 class AbortSignalCancellation {
   constructor(private readonly signal: AbortSignal | undefined) {}
 
-  readonly token = {
-    isCancellationRequested: false,
-    onCancellationRequested: (listener: () => void) => {
-      this.signal?.addEventListener('abort', listener);
-      return {
-        dispose: () => this.signal?.removeEventListener('abort', listener)
-      };
-    }
-  };
+  get token(): CancellationToken {
+    const { signal } = this;
+    return {
+      isCancellationRequested: signal?.aborted ?? false,
+      onCancellationRequested: listener => {
+        const cancel = (): void => void listener(undefined);
+        signal?.addEventListener('abort', cancel);
+        return { dispose: () => signal?.removeEventListener('abort', cancel) };
+      }
+    };
+  }
 }
