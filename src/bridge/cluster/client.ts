@@ -87,7 +87,7 @@ export interface StreamOptions {
  */
 export class KubeClient {
   readonly clock: Clock;
-  /** Shared by all watches over this client. */
+  /** One for all watches over this client. */
   readonly pacer: Pacer;
   readonly #transport: Transport;
 
