@@ -27,7 +27,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # Queries of presigned addresses, both signature versions.
     (
-        re.compile(r"(?i)(X-Amz-[\w-]{1,40}|AWSAccessKeyId|Signature)(=|%3D)[^&\s\"'<>\\]+"),
+        re.compile(
+            r"(?i)(X-Amz-[\w-]{1,40}|AWSAccessKeyId|Signature)(=|%3D)[^&\s\"'<>\\]+"
+        ),
         rf"\1\2{MASK}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
