@@ -128,3 +128,67 @@ def real() -> Iterator[BridgeHolder]:
     holder = BridgeHolder()
     yield holder
     holder.stop()
+
+
+def make_bento(home: Path, tag: str) -> Path:
+    """Put a small bento into a store; returns its folder."""
+    name, version = tag.split(":")
+    folder = home / "bentos" / name / version
+    folder.mkdir(parents=True)
+    (folder / "bento.yaml").write_text(
+        f"""service: service:{name}
+name: {name}
+version: '{version}'
+bentoml_version: 1.4.30
+creation_time: '2024-03-0{version}T08:00:00.000000+00:00'
+labels:
+  owner: tests
+models: []
+runners: []
+services:
+- name: {name}
+  service: ''
+  models: []
+  dependencies: []
+"""
+    )
+    latest = home / "bentos" / name / "latest"
+    latest.write_text(version)
+    return folder
+
+
+def operation(state: str = "running", **stages: str) -> dict[str, Any]:
+    """Return a deploy of ``churn:1`` as the protocol's ``operation``."""
+    known = {"export": "done" if stages.get("request") else "pending", **stages}
+    return {
+        "id": "operation-1",
+        "kind": "deploy",
+        "state": state,
+        "tag": "churn:1",
+        "namespace": "ds-team",
+        "name": "churn",
+        "stages": [_stage(name, how) for name, how in known.items()],
+        "startedAt": "2124-03-01T08:00:00.000Z",
+        "notes": [],
+    }
+
+
+def deployment(state: str, **stages: str) -> dict[str, Any]:
+    """Return the deployment ``churn`` as the protocol's ``deployment``."""
+    return {
+        "namespace": "ds-team",
+        "name": "churn",
+        "state": state,
+        "since": "2124-03-01T08:00:00Z",
+        "tag": "churn:1",
+        "managed": True,
+        "createdAt": "2124-03-01T08:00:00Z",
+        "replicas": {"ready": 1, "wanted": 1},
+        "stages": [_stage(name, how) for name, how in stages.items()],
+        "pods": [],
+        "findings": [],
+    }
+
+
+def _stage(name: str, state: str) -> dict[str, Any]:
+    return {"stage": name, "state": state, "ms": 1500}
