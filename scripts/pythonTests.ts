@@ -9,7 +9,7 @@ import { unprivileged } from '../playground/basePython';
 import { ensureEnv } from '../playground/envs';
 import { repositoryRoot } from '../playground/paths';
 
-const COPIED = ['jupyterlab_bento', 'pyproject.toml', 'README.md'];
+const COPIED = ['jupyterlab_bento', 'docs', 'pyproject.toml', 'README.md'];
 
 function run(
   command: string,
