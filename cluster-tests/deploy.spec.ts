@@ -199,6 +199,28 @@ describe('deploying through the bridge', () => {
     await kubectl(product.instance, 'delete', 'service', 'nb');
   });
 
+  it("tells S3's own refusal and keeps the key to itself", async () => {
+    const secret = 'wr0ngS3cretLEAK';
+    const other = await startOther({ AWS_SECRET_ACCESS_KEY: secret });
+    const tag = write({ name: 'denied' });
+    const { id } = await other.client.request('deploy.start', { tag });
+    const failed = await other.client.request('operation.follow', { id });
+    expect(failed).toMatchObject({
+      state: 'failed',
+      error: {
+        code: 's3CredentialsRefused',
+        params: { s3Code: expect.any(String) }
+      },
+      stages: [{ state: 'done' }, { state: 'failed' }, { state: 'pending' }]
+    });
+    const key = product.instance.productEnv.AWS_ACCESS_KEY_ID ?? '';
+    expect(key).not.toBe('');
+    const everything = JSON.stringify(failed) + other.bridge.log();
+    expect(everything).not.toContain(secret);
+    expect(everything).not.toContain(key);
+    expect(await requests()).toEqual([]);
+  });
+
   it('ends a wait with the cause and the log when the build fails', async () => {
     setFaults(product.instance, ['build-fails']);
     const tag = write({ name: 'unbuildable' });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+import type * as errors from './errors';
 import { BentoError, fill, toBentoError } from './errors';
 import { ERROR_TEXTS } from './errorTexts';
 
@@ -32,6 +33,17 @@ describe('BentoError', () => {
       'Unexpected error: boom'
     );
     expect(toBentoError('boom').code).toBe('internal');
+  });
+
+  it('is known across bundles, which have classes of their own', () => {
+    jest.isolateModules(() => {
+      const other = jest.requireActual<typeof errors>('./errors');
+      const error = new other.BentoError('cancelled');
+      expect(other.BentoError).not.toBe(BentoError);
+      expect(error instanceof BentoError).toBe(true);
+      expect(toBentoError(error)).toBe(error);
+    });
+    expect(new Error('x') instanceof BentoError).toBe(false);
   });
 
   it.each(Object.entries(ERROR_TEXTS))('%s ends its sentences', (_, text) => {

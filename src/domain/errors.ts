@@ -22,6 +22,11 @@ export class BentoError extends Error {
   readonly params: ErrorParams;
   readonly details: string[];
 
+  /** Each bundle has a class of its own; an error must be known across them. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'BentoError';
+  }
+
   constructor(
     readonly code: ErrorCode,
     options: BentoErrorOptions = {}
