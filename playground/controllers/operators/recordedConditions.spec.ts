@@ -92,7 +92,7 @@ describeRecorded('conditions, against what the real operators wrote', () => {
             updateBento: nothing
           });
         };
-        const { explained } = await replayConditions({
+        const explained = await replayConditions({
           lines,
           kind: 'BentoRequest',
           name,
@@ -130,7 +130,7 @@ describeRecorded('conditions, against what the real operators wrote', () => {
             replace: nothing
           });
         };
-        const { explained } = await replayConditions({
+        const explained = await replayConditions({
           lines,
           kind: 'BentoDeployment',
           name,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-import type { Stored } from '../kube/objects';
-import type { KubeObject } from '../kube/objects';
+import type { KubeObject, Stored } from '../kube/objects';
 import type { ConditionWrite } from '../operators/conditions';
 import { withConditions } from '../operators/conditions';
 import type { Condition, ConditionedStatus } from '../operators/types';
@@ -48,15 +47,15 @@ function seenWrites(
 /** A pass wrote something else than what came next. */
 class Mismatch extends Error {}
 
-/** What a pass may look at while it is replayed. */
+/** What a pass is run with. */
 export interface ReplayMoment {
   /** The object under reconciliation, with the conditions as replayed so far. */
   object: Conditioned;
-  /** What an object of another kind was at some moment between the last write and the next. */
+  /** Takes an update and compares it with the next one that was seen. */
   write: (writes: readonly ConditionWrite[]) => Promise<void>;
-  /** Which of the possible moments this attempt looks at others' state; a line index. */
+  /** The line at which this attempt looks at other objects. */
   lookAt: number;
-  /** When the next write was seen, in ms. */
+  /** When the next update was seen, in ms. */
   nextAt: () => number;
 }
 
@@ -71,6 +70,102 @@ export interface ReplayOptions {
   matters: (line: RecordedLine) => boolean;
 }
 
+class Replay {
+  readonly writes: SeenWrite[];
+  /** The first update that no pass explains, as far as any got. */
+  furthest = { reached: -1, why: '' };
+  /** From there nothing leads to the end; without it a wrong text would be sought for ever. */
+  private readonly deadEnds = new Set<number>();
+
+  constructor(private readonly options: ReplayOptions) {
+    this.writes = seenWrites(options.lines, options.kind, options.name);
+  }
+
+  /** Whether passes explain all updates from that one on. */
+  async search(from: number): Promise<boolean> {
+    if (from === this.writes.length) {
+      return true;
+    }
+    if (this.deadEnds.has(from)) {
+      return false;
+    }
+    for (const lookAt of this.moments(from)) {
+      const reached = await this.attempt(from, lookAt);
+      if (reached > from && (await this.search(reached))) {
+        return true;
+      }
+    }
+    this.deadEnds.add(from);
+    return false;
+  }
+
+  /** A pass reads what its cache holds: the state a little before its updates, or meanwhile. */
+  private moments(from: number): number[] {
+    const { lines, matters } = this.options;
+    const since = this.writes[Math.max(from - 4, 0)]?.at ?? 0;
+    const last = Math.min(from + 3, this.writes.length - 1);
+    const until = this.writes[last]?.at ?? 0;
+    const changes = lines.flatMap((line, index) =>
+      index > since && index <= until && matters(line) ? [index] : []
+    );
+    return [since, ...changes];
+  }
+
+  /** Runs one pass; returns the next update after it, or 0 when it wrote something else. */
+  private async attempt(from: number, lookAt: number): Promise<number> {
+    let next = from;
+    let conditions = this.writes[from - 1]?.object.status?.conditions;
+    const write = (said: readonly ConditionWrite[]): Promise<void> => {
+      const after = withConditions(conditions, said, 0);
+      if (shown(after) === shown(conditions)) {
+        return Promise.resolve();
+      }
+      const expected = shown(this.writes[next]?.object.status?.conditions);
+      if (shown(after) !== expected) {
+        return this.mismatch(next, expected, shown(after));
+      }
+      conditions = after;
+      next++;
+      return Promise.resolve();
+    };
+    const nextAt = (): number =>
+      (this.writes[next] ?? this.writes.at(-1))?.t_ms ?? 0;
+    const object = { ...this.objectAt(from), status: { conditions } };
+    try {
+      await this.options.pass({ object, write, lookAt, nextAt });
+    } catch (error) {
+      // Other errors are the pass's own way to end.
+      if (error instanceof Mismatch) {
+        return 0;
+      }
+    }
+    return next;
+  }
+
+  private mismatch(
+    at: number,
+    expected: string,
+    written: string
+  ): Promise<void> {
+    const why = `expected:\n${expected}\nwritten:\n${written}`;
+    if (at > this.furthest.reached) {
+      this.furthest = { reached: at, why };
+    }
+    return Promise.reject(new Mismatch(why));
+  }
+
+  private objectAt(from: number): Conditioned {
+    const { lines, kind, name } = this.options;
+    const end = (this.writes[from]?.at ?? lines.length) + 1;
+    return lines
+      .slice(0, end)
+      .filter(
+        ({ object }) => object.kind === kind && object.metadata.name === name
+      )
+      .at(-1)?.object as Conditioned;
+  }
+}
+
 /**
  * Checks that the recorded updates of an object's conditions are what passes write one after
  * another, each pass looking at the rest of the cluster at some moment around its own updates.
@@ -79,81 +174,11 @@ export interface ReplayOptions {
  */
 export async function replayConditions(
   options: ReplayOptions
-): Promise<{ explained: number; passes: number }> {
-  const { lines, kind, name } = options;
-  const writes = seenWrites(lines, kind, name);
-  let furthest = { reached: -1, why: '' };
-
-  const attempt = async (
-    from: number,
-    lookAt: number
-  ): Promise<number | undefined> => {
-    let next = from;
-    let conditions = writes[from - 1]?.object.status?.conditions;
-    const base = lines
-      .slice(0, (writes[from]?.at ?? lines.length) + 1)
-      .filter(
-        ({ object }) => object.kind === kind && object.metadata.name === name
-      )
-      .at(-1)?.object as Conditioned;
-    const write = (said: readonly ConditionWrite[]): Promise<void> => {
-      const before = shown(conditions);
-      const after = withConditions(conditions, said, 0);
-      if (shown(after) === before) {
-        return Promise.resolve();
-      }
-      const expected = shown(writes[next]?.object.status?.conditions);
-      if (shown(after) !== expected) {
-        const why = `expected:\n${expected}\nwritten:\n${shown(after)}`;
-        if (next > furthest.reached) {
-          furthest = { reached: next, why };
-        }
-        return Promise.reject(new Mismatch(why));
-      }
-      conditions = after;
-      next++;
-      return Promise.resolve();
-    };
-    try {
-      await options.pass({
-        object: { ...base, status: { conditions } },
-        write,
-        lookAt,
-        nextAt: () => (writes[next] ?? writes.at(-1))?.t_ms ?? 0
-      });
-    } catch (error) {
-      if (error instanceof Mismatch) {
-        return undefined;
-      }
-    }
-    return next;
-  };
-
-  const search = async (from: number, passes: number): Promise<number> => {
-    if (from === writes.length) {
-      return passes;
-    }
-    const until = writes[Math.min(from + 3, writes.length - 1)]?.at ?? 0;
-    const since = writes[Math.max(from - 4, 0)]?.at ?? 0;
-    const moments = lines.flatMap((line, index) =>
-      index > since && index <= until && options.matters(line) ? [index] : []
-    );
-    for (const lookAt of [since, ...moments, lines.length - 1]) {
-      const reached = lookAt <= until ? await attempt(from, lookAt) : undefined;
-      if (reached !== undefined && reached > from) {
-        const found = await search(reached, passes + 1);
-        if (found >= 0) {
-          return found;
-        }
-      }
-    }
-    return -1;
-  };
-
-  const passes = await search(0, 0);
-  if (passes < 0) {
-    const { reached, why } = furthest;
+): Promise<number> {
+  const replay = new Replay(options);
+  if (!(await replay.search(0))) {
+    const { reached, why } = replay.furthest;
     throw new Error(`Update ${String(reached)} is no pass's: ${why}`);
   }
-  return { explained: writes.length, passes };
+  return replay.writes.length;
 }
