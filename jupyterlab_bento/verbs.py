@@ -173,7 +173,7 @@ VERBS: dict[str, Verb] = {
                         "routes are listed"
                     ),
                 ),
-                ("DATA", False, "what to send, see below"),
+                ("DATA", False, "what to send, in one of the forms above"),
             ),
             (
                 _NAMESPACE,

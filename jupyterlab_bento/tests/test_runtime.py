@@ -75,13 +75,16 @@ def test_ignores_what_others_may_touch(folder: Path, bridge: str, mode: int) -> 
     assert runtime.running_bridges(folder) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_ignores_other_owners(folder: Path, bridge: str) -> None:
-    path = runtime.write_pointer(folder, os.getpid(), bridge)
-    os.chown(path, 12345, 12345)
-    assert runtime.running_bridges(folder) == []
-    os.chown(path, 0, 0)
-    os.lchown(bridge, 12345, 12345)
+@pytest.mark.parametrize("owned", [0, 1])
+def test_ignores_other_owners(
+    folder: Path, bridge: str, monkeypatch: pytest.MonkeyPatch, owned: int
+) -> None:
+    """First the pointer belongs to somebody else, then only the socket does."""
+    runtime.write_pointer(folder, os.getpid(), bridge)
+    assert len(runtime.running_bridges(folder)) == 1
+    ours = os.geteuid()
+    users = iter([ours] * owned + [ours + 1] * 2)
+    monkeypatch.setattr(os, "geteuid", lambda: next(users))
     assert runtime.running_bridges(folder) == []
 
 
@@ -162,9 +165,13 @@ def test_sockets_go_where_the_system_says(monkeypatch: pytest.MonkeyPatch) -> No
     runtime.remove_socket_folder(base)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_runtime_folder_of_somebody_else(folder: Path) -> None:
-    os.chown(folder, 12345, 12345)
+def test_a_runtime_folder_of_somebody_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() == 0:
+        os.chown(folder, 12345, 12345)
+    else:
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "/")
     other = runtime.runtime_folder()
     assert other == Path("/tmp") / f"{runtime.PREFIX}{os.geteuid()}"
     assert stat.S_IMODE(other.stat().st_mode) == 0o700
