@@ -103,6 +103,13 @@ export class ReadinessProbe {
       this.ready = answered;
       this.onChange(answered);
     }
+    this.askLater();
+  }
+
+  private askLater(): void {
+    if (this.stopped) {
+      return;
+    }
     const { untilReadyMs, afterwardsMs } = this.pace;
     this.timer = setTimeout(
       () => void this.ask(),

@@ -4,7 +4,6 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import * as fs from 'node:fs';
 
-import { sleep } from '../../wait';
 import type { CriLog } from './criLog';
 
 /** What to run. */
@@ -90,14 +89,11 @@ export class ContainerProcess {
   /** Asks it to end, and kills it when it has not after that time. */
   async stop(graceMs: number): Promise<void> {
     this.signalGroup('SIGTERM');
-    const ended = await Promise.race([
-      this.exited.then(() => true),
-      sleep(graceMs).then(() => false)
-    ]);
-    if (!ended) {
+    const timer = setTimeout(() => {
       this.signalGroup('SIGKILL');
-      await this.exited;
-    }
+    }, graceMs);
+    await this.exited;
+    clearTimeout(timer);
   }
 
   private signalGroup(signal: NodeJS.Signals): void {

@@ -16,14 +16,22 @@ function translateFolders(
   text: string,
   folders: Translation['folders']
 ): string {
-  let result = text;
-  for (const [inside, outside] of folders) {
-    const name = inside.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-    // At the start of a word only, so that a URL's path is left alone.
-    const pattern = new RegExp(`(^|[\\s"'=])${name}(?=[/\\s"';]|$)`, 'g');
-    result = result.replace(pattern, (_all, start: string) => start + outside);
-  }
-  return result;
+  const names = [...folders.keys()].map(inside =>
+    inside.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  );
+  // At the start of a word only, so that a URL's path is left alone; all at once, since a folder
+  // here may lie in one that has a meaning there.
+  const pattern = new RegExp(
+    `(^|[\\s"'=])(${names.join('|')})(?=[/\\s"';]|$)`,
+    'g'
+  );
+  return names.length === 0
+    ? text
+    : text.replace(
+        pattern,
+        (all, start: string, inside: string) =>
+          start + (folders.get(inside) ?? all)
+      );
 }
 
 const addressPattern = /\b([a-z]+:\/\/)([A-Za-z0-9.-]+):(\d+)/g;
