@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,18 +14,28 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jupyterlab_bento import client as client_module
 from jupyterlab_bento import runtime, supervisor
 from jupyterlab_bento.client import BridgeHolder, Client
 from jupyterlab_bento.errors import protocol
 
+# A busy machine makes nothing wrong: no limits of time for single examples.
+settings.register_profile(
+    "bento",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("bento")
+
 FAKE = Path(__file__).with_name("fake_bridge.py")
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give each test a home and a runtime folder, and no settings from outside."""
     for name in list(os.environ):
         if name.startswith(
@@ -36,7 +47,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.delenv("KUBECONFIG", raising=False)
     (tmp_path / "home").mkdir()
-    return tmp_path / "home"
+    # Killed bridges leave their sockets, whose paths must be shorter than tmp_path.
+    with tempfile.TemporaryDirectory(prefix="bento-", dir="/tmp") as sockets:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", sockets)
+        yield tmp_path / "home"
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:

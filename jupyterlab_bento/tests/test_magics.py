@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import queue
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,16 +53,17 @@ class Kernel:
     """A real kernel of this environment with the magics loaded."""
 
     def __init__(self, folder: Path) -> None:
+        self._sockets = tempfile.TemporaryDirectory(prefix="bento-", dir="/tmp")
         environment = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
             **SECRETS,
             "HOME": str(folder),
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
             "JUPYTER_PLATFORM_DIRS": "1",
+            "XDG_RUNTIME_DIR": self._sockets.name,
             "JPY_SESSION_NAME": "work/churn.ipynb",
             "PYTHONPATH": str(ROOT),
         }
-        self.folder = folder
         self._manager = KernelManager()
         self._manager.start_kernel(env=environment, cwd=str(folder))
         self._client: BlockingKernelClient = self._manager.blocking_client()
@@ -105,6 +107,7 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+        self._sockets.cleanup()
 
 
 @pytest.fixture(scope="module")
