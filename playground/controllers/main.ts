@@ -3,14 +3,14 @@ import * as fs from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import type { Instance } from '../instance';
+import { adminClient } from './adminClient';
 import type { ControllersContext } from './context';
 import { FaultSwitch } from './faultSwitch';
-import { KubeClient } from './kube/client';
 import { DeploymentOperator } from './operators/deploymentOperator';
 import { ImageBuilder } from './operators/imageBuilder';
 import { PodRunner } from './runner/podRunner';
 
-/** A parts of the controllers that can be waited for and stopped. */
+/** A part of the controllers that can be waited for and stopped. */
 interface Part {
   ready(): Promise<void>;
   stop(): Promise<void>;
@@ -30,17 +30,9 @@ function readInstanceFile(): Instance {
   return JSON.parse(fs.readFileSync(values.instance, 'utf8')) as Instance;
 }
 
-function clientFor(instance: Instance): KubeClient {
-  const config = JSON.parse(
-    fs.readFileSync(instance.adminKubeconfig, 'utf8')
-  ) as { users: { user: { token: string } }[] };
-  const token = config.users[0]?.user.token ?? '';
-  return new KubeClient(instance.apiServer, instance.caFile, token);
-}
-
 async function main(): Promise<void> {
   const instance = readInstanceFile();
-  const client = clientFor(instance);
+  const client = adminClient(instance);
   const operators: (Part & { resync(): void })[] = [];
   const faults = new FaultSwitch(instance.faultsFile, () => {
     operators.forEach(operator => {

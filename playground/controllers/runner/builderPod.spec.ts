@@ -101,7 +101,8 @@ async function build(
   };
   const instance = {
     dataDir: root,
-    podLogsDir: path.join(root, 'logs')
+    podLogsDir: path.join(root, 'logs'),
+    options: { speed: 1_000 }
   } as Instance;
   fs.rmSync(instance.podLogsDir, { recursive: true, force: true });
   giveToPods(registryDir(root));

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Stands for kaniko's executor: checks that the Dockerfile is where it must be, and "pushes" by moving
-# the build context to where the registry keeps its images. Environment: IMAGE_FOLDER, where to; and
-# BUILD_FAILS, which makes the build end as one whose packages cannot be installed.
+# the build context to where the registry keeps its images. Environment: IMAGE_FOLDER, where to;
+# BUILD_SECONDS, how long it takes at least; and BUILD_FAILS, which makes the build end as one whose
+# packages cannot be installed.
 begun=$(date +%s)
 info() { printf '\033[36mINFO\033[0m[%04d] %s\n' "$(($(date +%s) - begun))" "$1"; }
 
@@ -35,6 +36,7 @@ if [ -f "$context/env/docker/entrypoint.sh" ]; then
   chmod +x "$context/env/docker/entrypoint.sh"
 fi
 info "Taking snapshot of full filesystem..."
+sleep "$BUILD_SECONDS"
 info "Pushing image to $destination"
 rm -rf "$IMAGE_FOLDER"
 if ! mv "$context" "$IMAGE_FOLDER"; then
