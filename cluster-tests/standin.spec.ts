@@ -276,7 +276,9 @@ describe('the stand-in on a real API server', () => {
       )
     );
     // It has a terminal, so its lines end as a terminal's do.
-    expect(log.stdout).toMatch(/Pushed docker-registry\S+standin\.v[0-9a-f]{8}\r\n/);
+    expect(log.stdout).toMatch(
+      /Pushed docker-registry\S+standin\.v[0-9a-f]{8}\r\n/
+    );
   });
 
   it('is reached at the address that the Service tells', async () => {
