@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import connect
+from websockets.sync.client import connect, unix_connect
 
 from .errors import BentoError, protocol
 
@@ -71,7 +71,7 @@ class Connection:
     def __init__(self, path: str) -> None:
         self.path = path
         options: dict[str, Any] = {}
-        if "ping_interval" in inspect.signature(connect.__init__).parameters:
+        if "ping_interval" in inspect.signature(connect).parameters:
             # A busy kernel answers late, and a local socket needs no signs of life.
             options["ping_interval"] = None
         raw = open_socket(path)
@@ -80,8 +80,8 @@ class Connection:
         self._stack = contextlib.ExitStack()
         try:
             self._socket = self._stack.enter_context(
-                connect(
-                    _URI,
+                unix_connect(
+                    uri=_URI,
                     sock=raw,
                     compression=None,
                     max_size=self._limit,
@@ -115,7 +115,8 @@ class Connection:
         ``on_progress`` gets each partial result, ``on_tick`` is called whenever
         ``tick_seconds`` passed without one. Raises the bridge's error,
         ``TimeoutError`` at the deadline (of ``time.monotonic``) and
-        :class:`ConnectionLost`. An interrupt cancels the request and is raised.
+        :class:`ConnectionLost`. An interrupt cancels the request, closes the connection
+        and is raised.
         """
         identity = next(self._ids)
         if on_progress:
@@ -133,8 +134,13 @@ class Connection:
                     _pass_on(message, identity, on_progress)
         except (ConnectionLost, BentoError):
             raise
+        except TimeoutError:
+            self._cancel(identity)
+            raise
         except BaseException:
             self._cancel(identity)
+            # Older releases of websockets do not receive again after an interrupt.
+            self.close()
             raise
         return _result(message)
 
