@@ -1,240 +1,100 @@
 // SPDX-License-Identifier: BSD-3-Clause
-import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import * as os from 'node:os';
-import * as path from 'node:path';
 
-import {
-  GetObjectCommand,
-  PutObjectCommand,
-  S3Client
-} from '@aws-sdk/client-s3';
-import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-
-import { adminClient } from '../playground/controllers/adminClient';
-import type { KubeClient } from '../playground/controllers/kube/client';
+import type { Kind } from '../playground/controllers/kube/objects';
 import type {
-  Kind,
-  KubeObject,
-  Stored
-} from '../playground/controllers/kube/objects';
-import { Reflector } from '../playground/controllers/kube/reflector';
-import type {
-  BentoDeployment,
   BentoRequest,
-  Condition,
   Job
 } from '../playground/controllers/operators/types';
 import { addressAnnotation } from '../playground/controllers/runner/services';
 import type { Pod } from '../playground/controllers/runner/types';
-import { type Instance, setFaults } from '../playground/instance';
 import { waitFor } from '../playground/wait';
-import { writeEchoBento } from './echoBento';
-import { kubectl } from './kubectl';
-import { sharedPlayground } from './product';
+import { asAdmin, kubectl } from './kubectl';
+import {
+  type Follower,
+  namespace,
+  pidsOf,
+  readyOf,
+  saying,
+  says,
+  StandinCluster
+} from './standinCluster';
 
-let instance: Instance;
-let client: KubeClient;
-let home: string;
-const namespace = 'ds';
-/** New for each run, since a playground that goes on has the images of the last one. */
-const version = `v${randomBytes(4).toString('hex')}`;
-const resources = {
-  requests: { cpu: '100m', memory: '200Mi' },
-  limits: { cpu: '500m', memory: '1Gi' }
-};
+const name = 'standin';
+const builders = `yatai.ai/bento-request=${name}`;
+const servers = `yatai.ai/bento-deployment=${name}`;
+let cluster: StandinCluster;
 
 beforeAll(async () => {
-  instance = await sharedPlayground();
-  client = adminClient(instance);
-  home = fs.mkdtempSync(path.join(os.tmpdir(), 'standin-'));
+  cluster = await StandinCluster.open();
 });
 
 afterAll(() => {
-  setFaults(instance, []);
-  client.close();
-  fs.rmSync(home, { recursive: true });
+  cluster.close();
 });
 
-afterEach(() => {
-  setFaults(instance, []);
-});
-
-/** Puts a small bento into S3 and returns its tag and an address that needs no keys. */
-async function uploaded(name: string): Promise<{ tag: string; url: string }> {
-  const tag = writeEchoBento({ home, name, version, user: null });
-  const folder = path.join(home, 'bentos', name, version);
-  const { endpoint, region, bucket, prefix } = instance.s3;
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = instance.productEnv;
-  const s3 = new S3Client({
-    endpoint,
-    region,
-    forcePathStyle: true,
-    credentials: {
-      accessKeyId: String(AWS_ACCESS_KEY_ID),
-      secretAccessKey: String(AWS_SECRET_ACCESS_KEY)
-    }
-  });
-  const object = { Bucket: bucket, Key: `${prefix}/standin/${name}.tar` };
-  const Body = execFileSync('tar', ['-cf', '-', '-C', folder, '.']);
-  await s3.send(new PutObjectCommand({ ...object, Body }));
-  const url = await getSignedUrl(s3, new GetObjectCommand(object), {
-    expiresIn: 3600
-  });
-  s3.destroy();
-  return { tag, url };
+function texts({ updates }: Follower): string[] {
+  return updates.map(({ text }) => text);
 }
 
-async function request(name: string): Promise<void> {
-  const { tag, url } = await uploaded(name);
-  await client.create({
-    apiVersion: 'resources.yatai.ai/v1alpha1',
-    kind: 'BentoRequest',
-    metadata: { name, namespace },
-    spec: {
-      bentoTag: tag,
-      downloadUrl: url,
-      imageBuilderContainerResources: resources
-    }
+/** What there is, as `kind/name`, of these names or with a name that one of them begins. */
+async function remaining(names: string[]): Promise<string[]> {
+  const kinds =
+    'bentorequests,bentodeployments,bentoes,jobs,deployments,replicasets,pods,services,hpa,configmaps';
+  const output = await asAdmin(cluster.instance, [
+    'get',
+    kinds,
+    `--namespace=${namespace}`,
+    '--output=name'
+  ]);
+  return output.split('\n').filter(line => {
+    const called = line.split('/')[1];
+    return names.some(
+      each => called === each || called?.startsWith(`${each}-`)
+    );
   });
 }
 
-async function deploy(name: string, bento = name): Promise<void> {
-  await client.create({
-    apiVersion: 'serving.yatai.ai/v2alpha1',
-    kind: 'BentoDeployment',
-    metadata: { name, namespace },
-    spec: { bento, resources, ingress: { enabled: false } }
-  });
-}
-
-/** Waits until an object is as wanted, and returns it. */
-function until<T extends KubeObject>(
-  kind: Kind,
-  name: string,
-  wanted: (object: Stored<T>) => boolean
-): Promise<Stored<T>> {
-  return waitFor(
-    async () => {
-      const found = await client.get<T>(kind, namespace, name);
-      return found && wanted(found) ? found : undefined;
-    },
-    { what: `${kind} ${name} to be as wanted`, timeoutMs: 90_000 }
+/** The first update that says so, in the API server's order of all updates; 0 if there is none. */
+function when({ updates }: Follower, said: string): number {
+  return (
+    updates.find(({ text }) =>
+      text.split('; ').some(one => one.startsWith(said))
+    )?.resourceVersion ?? 0
   );
-}
-
-/** Waits until the pods with a label are as wanted, and returns them. */
-function untilPods(
-  labelSelector: string,
-  wanted: (pods: Stored<Pod>[]) => boolean
-): Promise<Stored<Pod>[]> {
-  return waitFor(
-    async () => {
-      const { items } = await client.list<Pod>('Pod', {
-        namespace,
-        labelSelector
-      });
-      return wanted(items) ? items : undefined;
-    },
-    { what: `the pods ${labelSelector} to be as wanted`, timeoutMs: 90_000 }
-  );
-}
-
-function says(
-  conditions: Condition[] | undefined,
-  type: string,
-  status: string
-): string | undefined {
-  return conditions?.find(
-    condition => condition.type === type && condition.status === status
-  )?.message;
-}
-
-function requestSays(type: string, status: string) {
-  return ({ status: { conditions } = {} }: Stored<BentoRequest>): boolean =>
-    says(conditions, type, status) !== undefined;
-}
-
-async function remove(kind: Kind, name: string): Promise<void> {
-  await client.delete({ kind, namespace, name });
-}
-
-const readyOf = ([pod]: Stored<Pod>[]): boolean =>
-  pod?.status?.conditions?.some(
-    ({ type, status }) => type === 'Ready' && status === 'True'
-  ) ?? false;
-
-/** Follows an object and tells what each update changed of its conditions. */
-function follow(
-  kind: Kind,
-  name: string
-): { updates: string[]; stop: () => Promise<void> } {
-  const updates: string[] = [];
-  const reflector = new Reflector<BentoRequest | BentoDeployment>({
-    client,
-    kind,
-    selection: { namespace, fieldSelector: `metadata.name=${name}` },
-    onChange: ({ type, object, previous }) => {
-      const before = previous?.status?.conditions ?? [];
-      const changed = (object.status?.conditions ?? []).filter(
-        now =>
-          !before.some(
-            old =>
-              old.type === now.type &&
-              old.message === now.message &&
-              old.status === now.status
-          )
-      );
-      if (type !== 'deleted' && changed.length > 0) {
-        updates.push(
-          changed
-            .map(now => `${now.type}=${now.status} ${now.message}`)
-            .join('; ')
-        );
-      }
-    }
-  });
-  return { updates, stop: () => reflector.stop() };
-}
-
-function pidsOf(uid: string): number[] {
-  const marker = `BENTO_PLAYGROUND_CONTAINER=${uid}/`;
-  return fs.readdirSync('/proc').flatMap(entry => {
-    try {
-      const file = `/proc/${entry}/environ`;
-      const environment = fs.readFileSync(file, 'utf8').split('\0');
-      const found = environment.some(variable => variable.startsWith(marker));
-      return found ? [Number(entry)] : [];
-    } catch {
-      return [];
-    }
-  });
 }
 
 describe('the stand-in on a real API server', () => {
-  it('takes a request and a deployment to a serving pod, update by update', async () => {
-    const name = 'standin';
-    const seen = follow('BentoRequest', name);
-    await request(name);
-    await deploy(name);
-    await untilPods(`yatai.ai/bento-deployment=${name}`, readyOf);
-    await seen.stop();
-    const image = `127.0.0.1:5000/yatai-bentos:yatai.standin.${version}`;
-    const { items: jobs } = await client.list<Job>('Job', {
-      namespace,
-      labelSelector: `yatai.ai/bento-request=${name}`
-    });
-    const job = jobs[0]?.metadata.name ?? '';
+  let request: Follower;
+  let deployment: Follower;
+  let pods: Follower;
+
+  beforeAll(async () => {
+    const one = { fieldSelector: `metadata.name=${name}` };
+    request = await cluster.follow('BentoRequest', one);
+    deployment = await cluster.follow('BentoDeployment', one);
+    pods = await cluster.follow('Pod', { labelSelector: servers });
+    await cluster.request(name);
+    await cluster.deploy(name);
+    await cluster.untilPods(servers, readyOf);
+    for (const follower of [request, deployment, pods]) {
+      await follower.stop();
+    }
+  });
+
+  it('tells of the request update by update', async () => {
+    const image = `127.0.0.1:5000/yatai-bentos:yatai.${name}.${cluster.version}`;
+    const [job] = await cluster.list<Job>('Job', builders);
+    const running = `Image building job ${job?.metadata.name ?? ''} is running`;
     const starting = 'Unknown Starting to reconcile BentoRequest';
     const flicker = ['Unknown Reconciling', 'True Bento is generated'].map(
       text => `BentoAvailable=${text}`
     );
     // Two updates come as often as the Job moves; the rest is always the same.
-    const steps = seen.updates.filter(
-      update =>
-        !/^ImageExistsChecked=(Unknown|False)[^;]*$/.test(update) &&
-        !update.endsWith('is waiting')
+    const steps = texts(request).filter(
+      text =>
+        !/^ImageExistsChecked=(Unknown|False)[^;]*$/.test(text) &&
+        !text.endsWith('is waiting')
     );
     const end = steps.indexOf(flicker[1] ?? '') + 1;
     expect(steps.slice(0, end)).toEqual([
@@ -242,7 +102,7 @@ describe('the stand-in on a real API server', () => {
       'BentoAvailable=Unknown Reconciling',
       `BentoAvailable=Unknown Checking image exists; ImageExistsChecked=Unknown ${image}`,
       `ImageExists=False Image ${image} is not exists; ImageExistsChecked=False Image not exists: ${image}`,
-      `ImageBuilding=True Image building job ${job} is running`,
+      `ImageBuilding=True ${running}`,
       `ImageExists=True ${image}; ImageExistsChecked=True ${image}`,
       'BentoAvailable=True Bento is generated'
     ]);
@@ -251,12 +111,84 @@ describe('the stand-in on a real API server', () => {
     expect(flickers.length).toBeGreaterThanOrEqual(2);
     expect(flickers).toEqual(flickers.map((_, index) => flicker[index % 2]));
     expect(flickers.at(-1)).toBe(flicker[1]);
+    const built = await cluster.until<BentoRequest>(
+      'BentoRequest',
+      name,
+      says('BentoAvailable', 'True')
+    );
+    expect(saying(built, 'ImageBuilding', 'True')).toBe(running);
+  });
+
+  it('tells of the deployment update by update', () => {
+    const seen = texts(deployment);
+    const starting = 'Unknown Starting to reconcile BentoDeployment';
+    expect(seen.filter(text => !text.startsWith('BentoRequestFound='))).toEqual(
+      [
+        `Available=${starting}; BentoFound=${starting}`,
+        'BentoFound=False Bento not found',
+        'BentoFound=True Bento found',
+        'Available=True Reconciling'
+      ]
+    );
+    // Each update of the request makes this one flicker until the Bento is there.
+    const found = seen.filter(text => text.startsWith('BentoRequestFound='));
+    const flicker = ['Unknown', 'True'].map(
+      status => `BentoRequestFound=${status} Bento not found`
+    );
+    expect(found.length).toBeGreaterThanOrEqual(4);
+    expect(found).toEqual(found.map((_, index) => flicker[index % 2]));
+    expect(found.at(-1)).toBe(flicker[1]);
+  });
+
+  it('calls the deployment available before any pod is ready', () => {
+    const available = when(deployment, 'Available=True');
+    const ready = when(pods, 'Ready=True');
+    expect(available).toBeGreaterThan(0);
+    expect(ready).toBeGreaterThan(available);
+  });
+
+  it('makes objects that belong to the request or the deployment', async () => {
+    const [job] = await cluster.list<Job>('Job', builders);
+    expect(job?.metadata.name).toMatch(
+      /^yatai-bento-image-builder-[0-9a-v]{20}$/
+    );
+    const jobName = job?.metadata.name ?? '';
+    const [builder] = await cluster.list<Pod>(
+      'Pod',
+      `batch.kubernetes.io/job-name=${jobName}`
+    );
+    expect(builder?.metadata.name).toMatch(
+      new RegExp(`^${jobName}-[a-z0-9]{5}$`)
+    );
+    expect(builder?.metadata.labels).toMatchObject({
+      'yatai.ai/bento-request': name,
+      'yatai.ai/is-bento-image-builder': 'true'
+    });
+    const owned: [Kind, string, 'BentoRequest' | 'BentoDeployment'][] = [
+      ['Job', jobName, 'BentoRequest'],
+      ['Bento', name, 'BentoRequest'],
+      ['ConfigMap', `${name}-envoy-config`, 'BentoDeployment'],
+      ['Deployment', name, 'BentoDeployment'],
+      ['HorizontalPodAutoscaler', name, 'BentoDeployment'],
+      ['Service', name, 'BentoDeployment']
+    ];
+    for (const [kind, called, ownerKind] of owned) {
+      const owner = await cluster.client.get(ownerKind, namespace, name);
+      const object = await cluster.client.get(kind, namespace, called);
+      expect(object?.metadata.ownerReferences).toEqual([
+        expect.objectContaining({
+          kind: ownerKind,
+          uid: owner?.metadata.uid,
+          controller: true,
+          blockOwnerDeletion: true
+        })
+      ]);
+    }
   });
 
   it('tells the truth about the builder’s pod, and has its logs', async () => {
-    const label = 'yatai.ai/bento-request=standin';
-    const [pod] = await untilPods(
-      label,
+    const [pod] = await cluster.untilPods(
+      builders,
       ([found]) => found?.status?.phase === 'Succeeded'
     );
     const { initContainerStatuses, containerStatuses } = pod?.status ?? {};
@@ -270,7 +202,7 @@ describe('the stand-in on a real API server', () => {
       });
     }
     const log = await kubectl(
-      instance,
+      cluster.instance,
       ...`-n ${namespace} logs ${pod?.metadata.name ?? ''} -c builder`.split(
         ' '
       )
@@ -282,9 +214,9 @@ describe('the stand-in on a real API server', () => {
   });
 
   it('is reached at the address that the Service tells', async () => {
-    const service = await until(
+    const service = await cluster.until(
       'Service',
-      'standin',
+      name,
       ({ metadata }) => metadata.annotations?.[addressAnnotation] !== undefined
     );
     const address = service.metadata.annotations?.[addressAnnotation] ?? '';
@@ -297,8 +229,7 @@ describe('the stand-in on a real API server', () => {
   });
 
   it('hands no key of the product to a pod', async () => {
-    const label = 'yatai.ai/bento-deployment=standin';
-    const [pod] = await untilPods(label, readyOf);
+    const [pod] = await cluster.untilPods(servers, readyOf);
     const pids = pidsOf(pod?.metadata.uid ?? '');
     expect(pids.length).toBeGreaterThan(0);
     for (const pid of pids) {
@@ -307,20 +238,19 @@ describe('the stand-in on a real API server', () => {
         'utf8'
       );
       expect(environment).not.toContain('AWS_');
-      if (instance.user) {
+      if (cluster.instance.user) {
         const { uid } = fs.statSync(`/proc/${String(pid)}`);
-        expect([0, instance.user.uid]).not.toContain(uid);
+        expect([0, cluster.instance.user.uid]).not.toContain(uid);
       }
     }
   });
 
   it('restarts a server that crashed, and keeps how it ended and what it said', async () => {
-    const label = 'yatai.ai/bento-deployment=standin';
-    const [before] = await untilPods(label, readyOf);
+    const [before] = await cluster.untilPods(servers, readyOf);
     pidsOf(before?.metadata.uid ?? '').forEach(pid => {
       process.kill(pid, 'SIGKILL');
     });
-    const [pod] = await untilPods(label, pods => {
+    const [pod] = await cluster.untilPods(servers, pods => {
       const [main] = pods[0]?.status?.containerStatuses ?? [];
       return main?.restartCount === 1 && readyOf(pods);
     });
@@ -330,7 +260,7 @@ describe('the stand-in on a real API server', () => {
       reason: 'Error'
     });
     const previous = await kubectl(
-      instance,
+      cluster.instance,
       ...`-n ${namespace} logs ${pod?.metadata.name ?? ''} -c main --previous`.split(
         ' '
       )
@@ -338,147 +268,31 @@ describe('the stand-in on a real API server', () => {
     expect(previous.stdout).toContain('Service');
   });
 
-  it('ends everything with the deployment and the request', async () => {
-    const label = 'yatai.ai/bento-deployment=standin';
-    const [pod] = await untilPods(label, readyOf);
-    const { uid = '', name = '' } = pod?.metadata ?? {};
-    await remove('BentoDeployment', 'standin');
-    await remove('BentoRequest', 'standin');
-    await untilPods(label, pods => pods.length === 0);
-    await untilPods(
-      'yatai.ai/bento-request=standin',
-      pods => pods.length === 0
+  it('leaves nothing of a deployment and a request that are deleted', async () => {
+    const [pod] = await cluster.untilPods(servers, readyOf);
+    const { uid, name: podName } = pod?.metadata ?? { uid: '', name: '' };
+    const [job] = await cluster.list<Job>('Job', builders);
+    const names = [name, `${name}-envoy-config`, job?.metadata.name ?? ''];
+    expect(await remaining(names)).toHaveLength(11);
+    await cluster.remove('BentoDeployment', name);
+    await cluster.remove('BentoRequest', name);
+    await waitFor(
+      async () =>
+        (await remaining(names)).length === 0 &&
+        !(await cluster.client.get('PortForward', namespace, podName)) &&
+        !(await cluster.client.get('Logs', namespace, podName))
+          ? true
+          : undefined,
+      { what: 'everything to be gone', timeoutMs: 60_000 }
     );
     expect(pidsOf(uid)).toEqual([]);
-    for (const kind of ['PortForward', 'Logs'] as const) {
-      await waitFor(
-        async () =>
-          (await client.get(kind, namespace, name)) ? undefined : true,
-        { what: `${kind} ${name} to go`, timeoutMs: 10_000 }
-      );
-    }
-    expect(await client.get('Bento', namespace, 'standin')).toBeUndefined();
   });
 
   it('builds nothing when the registry has the image', async () => {
-    await request('standin');
-    await until(
-      'BentoRequest',
-      'standin',
-      requestSays('BentoAvailable', 'True')
-    );
-    const { items } = await client.list('Job', {
-      namespace,
-      labelSelector: 'yatai.ai/bento-request=standin'
-    });
+    await cluster.request(name);
+    await cluster.until('BentoRequest', name, says('BentoAvailable', 'True'));
+    const items = await cluster.list('Job', builders);
     expect(items).toEqual([]);
-    await remove('BentoRequest', 'standin');
-  });
-});
-
-describe('the stand-in with faults', () => {
-  it('retries a refused download, starts over after an edit, and succeeds in the end', async () => {
-    const name = 'refused';
-    const label = `yatai.ai/bento-request=${name}`;
-    setFaults(instance, ['s3-refuses-download']);
-    await request(name);
-    const [pod] = await untilPods(
-      label,
-      ([found]) => found?.status?.phase === 'Failed'
-    );
-    const [init] = pod?.status?.initContainerStatuses ?? [];
-    expect(init?.state.terminated).toMatchObject({
-      exitCode: 22,
-      reason: 'Error'
-    });
-    expect(pod?.status?.containerStatuses?.[0]?.state.waiting?.reason).toBe(
-      'PodInitializing'
-    );
-    setFaults(instance, []);
-    const target = { kind: 'BentoRequest', namespace, name } as const;
-    await client.patch(target, { metadata: { labels: { touched: '1' } } });
-    await until('BentoRequest', name, requestSays('BentoAvailable', 'True'));
-    // The edit threw the first Job away, with its pods, at the Job's next event.
-    const { items } = await client.list<Job>('Job', {
-      namespace,
-      labelSelector: label
-    });
-    const owner = pod?.metadata.ownerReferences?.[0]?.uid;
-    expect(items.map(({ metadata }) => metadata.uid)).not.toContain(owner);
-    await remove('BentoRequest', name);
-  });
-
-  it('fails a build at once, tells the deployment, and builds again after an edit', async () => {
-    const name = 'failing';
-    setFaults(instance, ['build-fails']);
-    await request(name);
-    await deploy(name);
-    const failed = await until<BentoRequest>(
-      'BentoRequest',
-      name,
-      requestSays('BentoAvailable', 'False')
-    );
-    const message = says(failed.status?.conditions, 'BentoAvailable', 'False');
-    expect(message).toMatch(/^Image building job \S+ is failed\.$/);
-    expect(says(failed.status?.conditions, 'ImageBuilding', 'False')).toBe(
-      message
-    );
-    const { items } = await client.list<Job>('Job', {
-      namespace,
-      labelSelector: `yatai.ai/bento-request=${name}`
-    });
-    expect(items[0]?.status?.conditions).toContainEqual(
-      expect.objectContaining({ type: 'Failed', reason: 'PodFailurePolicy' })
-    );
-    const told = `Failed to reconcile BentoDeployment: BentoRequest ds/${name} is not available: ${String(message)}`;
-    await until<BentoDeployment>(
-      'BentoDeployment',
-      name,
-      ({ status }) => says(status?.conditions, 'Available', 'False') === told
-    );
-    setFaults(instance, []);
-    const target = { kind: 'BentoRequest', namespace, name } as const;
-    await client.patch(target, { spec: { buildArgs: ['A=1'] } });
-    await until<BentoDeployment>(
-      'BentoDeployment',
-      name,
-      ({ status }) =>
-        says(status?.conditions, 'Available', 'True') !== undefined
-    );
-    await remove('BentoDeployment', name);
-    await remove('BentoRequest', name);
-  });
-
-  it('looks at what waited as soon as the namespace is watched', async () => {
-    const name = 'ignored';
-    setFaults(instance, ['namespace-not-watched']);
-    await request(name);
-    const seen = follow('BentoRequest', name);
-    setFaults(instance, []);
-    await until('BentoRequest', name, requestSays('BentoAvailable', 'True'));
-    await seen.stop();
-    expect(seen.updates[0]).toContain('Starting to reconcile BentoRequest');
-    await remove('BentoRequest', name);
-  });
-
-  it('waits for an image that is not there', async () => {
-    const name = 'absent';
-    await client.create({
-      apiVersion: 'resources.yatai.ai/v1alpha1',
-      kind: 'Bento',
-      metadata: { name, namespace },
-      spec: { tag: 'absent:v1', image: '127.0.0.1:5000/no/such:image' }
-    });
-    await deploy(name);
-    const [pod] = await untilPods(
-      `yatai.ai/bento-deployment=${name}`,
-      ([found]) =>
-        /^(ErrImagePull|ImagePullBackOff)$/.test(
-          found?.status?.containerStatuses?.[0]?.state.waiting?.reason ?? ''
-        )
-    );
-    expect(pod?.status?.phase).toBe('Running');
-    await remove('BentoDeployment', name);
-    await remove('Bento', name);
+    await cluster.remove('BentoRequest', name);
   });
 });
