@@ -73,7 +73,14 @@ describe('the phase of a pod', () => {
     ['serving', 'Always', [], main(running), 'Running'],
     ['ended and to be restarted', 'Always', [], main(ended(0)), 'Running'],
     ['crashed and waiting', 'Always', [], main(crashed, ended(1)), 'Running'],
-    ['without its image', 'Always', [], main(waiting), 'Pending']
+    ['without its image', 'Always', [], main(waiting), 'Pending'],
+    [
+      'without the image of one of two',
+      'Always',
+      [],
+      [...main(waiting), ...main(running)],
+      'Pending'
+    ]
   ])('that is %s, restarted %s', (_what, policy, inits, mains, phase) => {
     expect(phaseOf(policy, inits, mains)).toBe(phase);
   });

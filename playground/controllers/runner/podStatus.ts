@@ -49,7 +49,8 @@ export function phaseOf(
   if (ended && never) {
     return 'Failed';
   }
-  const begun = containers.some(
+  // One container that has never begun is enough to keep a pod pending.
+  const begun = containers.every(
     ({ state, lastState }) =>
       state.running ?? state.terminated ?? lastState.terminated
   );
