@@ -39,10 +39,11 @@ export async function writeStore(home: string, count: number): Promise<void> {
       'env/docker/Dockerfile': 'FROM python:3.11-slim\n',
       'env/python/requirements.txt': 'bentoml==1.4.40\nscikit-learn\n'
     });
-    // A file that was written a moment ago is not trusted by any index.
+    await writeFiles(path.dirname(folder), { latest: bento.version });
+    // What was written a moment ago is not trusted by any index.
     const then = new Date(bento.time);
     await fs.utimes(path.join(folder, 'bento.yaml'), then, then);
-    await writeFiles(path.dirname(folder), { latest: bento.version });
+    await fs.utimes(path.dirname(folder), then, then);
     const model = path.join(home, 'models', bento.model);
     await writeFiles(path.join(model, bento.modelVersion), {
       'model.yaml': modelYaml(bento),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-import type { Dirent } from 'node:fs';
+import { type Dirent, statSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { isTagPart } from '../../domain/tags';
@@ -21,22 +21,54 @@ export async function readNameFolder(
   folder: string,
   options: ReadOptions
 ): Promise<StoreRows> {
-  const { gate, index } = options;
-  let versions: string[];
-  let latest: string | undefined;
+  const { index } = options;
+  const known = index?.versions(folder) ?? [];
+  if (index !== undefined && known.length > 0) {
+    const rows = await readVersions(folder, known, options);
+    if (isUnchanged(folder, index)) {
+      return rows;
+    }
+  }
   try {
-    const entries = await gate.run(() =>
-      fs.readdir(folder, { withFileTypes: true })
-    );
-    versions = entries.filter(isEntry).map(entry => entry.name);
-    // A single version is the latest whatever the file says.
-    latest =
-      versions.length > 1 && entries.some(entry => entry.name === 'latest')
-        ? await gate.run(() => readLatest(folder))
-        : undefined;
+    const versions = await listVersions(folder, options);
+    return await readVersions(folder, versions, options);
   } catch (error) {
     return { bentos: [], bad: await notReadable(folder, error) };
   }
+}
+
+/**
+ * Looked at after the versions were read: the way to them leads through the
+ * folder, so the disk has been asked for it already and this does not wait.
+ */
+function isUnchanged(folder: string, index: RowIndex): boolean {
+  try {
+    return index.isUnchanged(folder, statSync(folder));
+  } catch {
+    return false;
+  }
+}
+
+async function listVersions(
+  folder: string,
+  { gate, index }: ReadOptions
+): Promise<string[]> {
+  const entries = await gate.run(() =>
+    fs.readdir(folder, { withFileTypes: true })
+  );
+  const versions = entries.filter(isEntry).map(entry => entry.name);
+  index?.setVersions(folder, statSync(folder), versions);
+  return versions;
+}
+
+async function readVersions(
+  folder: string,
+  versions: string[],
+  { gate, index }: ReadOptions
+): Promise<StoreRows> {
+  // A single version is the latest whatever the file says.
+  const latest =
+    versions.length > 1 ? await gate.run(() => readLatest(folder)) : undefined;
   const reads = await Promise.all(
     versions.map(version =>
       gate.run(() => readBentoFolder(path.join(folder, version), index))

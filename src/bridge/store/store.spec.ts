@@ -281,6 +281,7 @@ describe('the index', () => {
   beforeEach(async () => {
     await tree.bento('iris:1', 'labels: {a: b}\n');
     await age('bentos/iris/1/bento.yaml');
+    await age('bentos/iris');
   });
 
   it('gives the same rows as reading anew', async () => {
@@ -326,6 +327,41 @@ describe('the index', () => {
     await tree.bento('iris:2');
     await list();
     expect(await indexText()).not.toContain('iris:2');
+  });
+
+  it('is used for the versions of a name while its folder is the same', async () => {
+    await list();
+    const [file = ''] = await fs.readdir(tree.at('cache/store'));
+    const forged = (await indexText()).replace('["1"]', '["1","2"]');
+    await tree.write(`cache/store/${file}`, forged);
+    expect(Object.keys((await list()).bad)).toEqual(['bentos/iris/2']);
+  });
+
+  it('is not trusted for the versions once one came, went or changed its name', async () => {
+    await list();
+    await tree.bento('iris:2');
+    expect((await list()).bentos).toHaveLength(2);
+    await age('bentos/iris');
+    await list();
+    await fs.rename(tree.at('bentos/iris/2'), tree.at('bentos/iris/3'));
+    const { bentos, bad } = await list();
+    expect(bentos.map(bento => bento.version).sort()).toEqual(['1', '3']);
+    expect(bad).toEqual({});
+    await age('bentos/iris');
+    await list();
+    await fs.rm(tree.at('bentos/iris'), { recursive: true });
+    expect(await list()).toMatchObject({ bentos: [], bad: {} });
+  });
+
+  it('does not keep "latest"', async () => {
+    await tree.bento('iris:2');
+    await tree.write('bentos/iris/latest', '1');
+    await age('bentos/iris');
+    await list();
+    await fs.writeFile(tree.at('bentos/iris/latest'), '2');
+    await age('bentos/iris');
+    const { bentos } = await list();
+    expect(bentos.find(bento => bento.latest)?.version).toBe('2');
   });
 
   it('forgets what is gone', async () => {
